@@ -57,7 +57,8 @@ install_python_packages() {
     say "installing Python packages into .venv (about 2.7 GB, once)"
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
         -r requirements.lock
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+        --no-build-isolation --editable .
     echo "$stamp" >.venv/.installed
 }
 
