@@ -1,0 +1,166 @@
+"""report.json, version 1: every figure is measured unless its name says estimate."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Training(_Section):
+    """The float networks, measured on the test split after training."""
+
+    accuracy_reference: float = Field(description="reference network on its own features")
+    accuracy_reference_on_features: float = Field(
+        description="reference network on the final features: low where it was fooled"
+    )
+    accuracy_float: float = Field(description="combined answer with quantised indices, float nets")
+    accuracy_local: float | None = Field(description="local network alone")
+    skewness: float = Field(description="importance held by the top channels (paper Eq. 2), mean")
+    disorder: float = Field(description="share of samples whose top channels are not in front")
+    alpha: float = Field(description="weight of the local prediction (paper Sec. 3.3)")
+    k: int = Field(description="channels that stay on the device")
+    channels: int = Field(description="channels of the features")
+    epochs: int
+    seconds: float = Field(description="wall time of the training")
+
+
+class Quantised(_Section):
+    """Integer device part with the full-precision remote net, on the test split."""
+
+    accuracy: float
+    accuracy_local: float
+    accuracy_remote: float
+    samples: int
+
+
+class Payload(_Section):
+    """What one inference sends; bytes without datagram headers, over the test split."""
+
+    codec: str
+    symbols: int
+    levels: int
+    bytes_raw: int = Field(description="symbols packed at the fixed width of their alphabet")
+    bytes_mean: float
+    bytes_p95: float
+    fragments_mean: float
+
+
+class RegionUse(_Section):
+    """One memory region of the linked firmware, bytes."""
+
+    name: str
+    used: int
+    size: int
+
+
+class Instructions(_Section):
+    """Executed instructions of one inference in the emulator, mean over the frames."""
+
+    total: int
+    extractor: int
+    local: int
+    quantise: int
+    encode: int
+
+
+class LayerCost(_Section):
+    """One layer on the device."""
+
+    name: str
+    macs: int
+    instructions: int | None = Field(description="None where the layer is fused into another")
+    ram: int = Field(description="bytes of buffers")
+    flash: int = Field(description="bytes of weights and tables")
+    kernel: str
+
+
+class Device(_Section):
+    """The firmware as linked and as run; bytes."""
+
+    flash: int
+    ram: int = Field(description="static data, buffers and stack reserve, without the input frame")
+    input_frame: int
+    stack: int = Field(description="deepest use seen in the emulator")
+    stack_reserved: int
+    regions: tuple[RegionUse, ...]
+    instructions: Instructions
+    layers: tuple[LayerCost, ...]
+
+
+class LatencyEstimate(_Section):
+    """Estimated milliseconds of one inference."""
+
+    device: float
+    network: float
+    remote: float
+    total: float
+
+
+class EnergyEstimate(_Section):
+    """Estimated millijoules of one inference on the device."""
+
+    compute: float
+    radio: float
+    total: float
+
+
+class Estimate(_Section):
+    """Estimates, with what they assume."""
+
+    latency_ms: LatencyEstimate
+    energy_mj: EnergyEstimate
+    assumptions: dict[str, Any]
+
+
+class TfliteAgreement(_Section):
+    """Values that the TFLite interpreter and the integer reference agree on."""
+
+    equal: int
+    off_by_one: int
+    worse: int
+
+
+class Verify(_Section):
+    """Integer reference against host C++ and emulated ELF, every tensor."""
+
+    samples: int
+    tensors: int
+    mismatches: int
+    tflite: TfliteAgreement
+
+
+class EndToEnd(_Section):
+    """Frames through emulator, WiFi module, UDP and the emitted server."""
+
+    frames: int
+    answered: int = Field(description="combined answers within the deadline")
+    agreed: int = Field(description="answers equal to those of the Python model")
+    accuracy: float
+
+
+class Report(_Section):
+    """What a build is, costs and was proved to do."""
+
+    version: Literal[1] = 1
+    spec: str
+    scheme: str
+    target: str
+    seed: int
+    model_id: str
+    versions: dict[str, str]
+    training: Training | None
+    quantised: Quantised | None
+    payload: Payload
+    device: Device
+    estimate: Estimate
+    verify: Verify | None
+    end_to_end: EndToEnd | None
+
+    def to_json(self) -> str:
+        """Return the report as indented JSON with a final newline."""
+        return self.model_dump_json(indent=2) + "\n"
