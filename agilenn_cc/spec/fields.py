@@ -1,0 +1,105 @@
+"""Field types of the spec model: text of the language or a quantity to values, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from agilenn_cc.spec import units
+from agilenn_cc.spec.language import LanguageError, parse_network, parse_remote
+from agilenn_cc.spec.layers import Layer, MobileNetV2, format_layer
+
+_Parsed = TypeVar("_Parsed")
+
+
+def _quantity(parse: Callable[[object], _Parsed]) -> Callable[[object], _Parsed]:
+    def read(value: object) -> _Parsed:
+        try:
+            return parse(value)
+        except units.UnitError as error:
+            context = {"message": error.message, "hint": error.hint}
+            raise PydanticCustomError("quantity", "{message}", context) from error
+
+    return read
+
+
+def _language(parse: Callable[[str], Any]) -> Callable[[object], Any]:
+    def read(value: object) -> Any:
+        if not isinstance(value, str):
+            if isinstance(value, tuple | MobileNetV2):
+                return value
+            raise PydanticCustomError("network_type", "layers are text, one layer a line")
+        try:
+            return parse(value)
+        except LanguageError as error:
+            context: dict[str, Any] = {"findings": error.findings}
+            raise PydanticCustomError("network", "not in the network language", context) from error
+
+    return read
+
+
+def _layers_text(layers: tuple[Layer, ...]) -> list[str]:
+    return [format_layer(layer) for layer in layers]
+
+
+def _remote_text(remote: tuple[Layer, ...] | MobileNetV2) -> list[str]:
+    if isinstance(remote, MobileNetV2):
+        return [f"mobilenetv2 width {remote.width:g}"]
+    return _layers_text(remote)
+
+
+Layers = Annotated[
+    tuple[Layer, ...],
+    BeforeValidator(_language(lambda text: parse_network(text).layers)),
+    PlainSerializer(_layers_text),
+    WithJsonSchema({"type": "string", "examples": ["gap\ndense classes\n"]}),
+]
+"""Layers, written in the network language."""
+
+Remote = Annotated[
+    tuple[Layer, ...] | MobileNetV2,
+    BeforeValidator(_language(parse_remote)),
+    PlainSerializer(_remote_text),
+    WithJsonSchema({"type": "string", "examples": ["mobilenetv2 width 1.0"]}),
+]
+"""Layers, or a network known by name."""
+
+Bytes = Annotated[
+    int,
+    BeforeValidator(_quantity(units.parse_bytes)),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1},
+                {"type": "string", "pattern": units.BYTES_PATTERN},
+            ],
+            "examples": ["64 KiB"],
+        }
+    ),
+]
+"""A number of bytes: `64 KiB`, `1400`."""
+
+Milliseconds = Annotated[
+    float,
+    BeforeValidator(_quantity(units.parse_milliseconds)),
+    WithJsonSchema({"type": "string", "pattern": units.TIME_PATTERN, "examples": ["50 ms"]}),
+]
+"""A time in milliseconds: `50 ms`, `0.5 s`."""
+
+Image = Annotated[
+    tuple[int, int, int],
+    BeforeValidator(_quantity(units.parse_image)),
+    PlainSerializer(lambda shape: "x".join(map(str, shape))),
+    WithJsonSchema({"type": "string", "pattern": units.IMAGE_PATTERN, "examples": ["96x96x3"]}),
+]
+"""(height, width, channels): `96x96x3`."""
+
+ServerAddress = Annotated[
+    str,
+    BeforeValidator(_quantity(units.parse_server)),
+    WithJsonSchema({"type": "string", "pattern": units.SERVER_PATTERN}),
+]
+"""host:port."""

@@ -1,0 +1,315 @@
+"""The model of a spec: every key with its type, bounds, default and description."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+
+from agilenn_cc.errors import Position
+from agilenn_cc.spec.fields import (
+    Bytes,
+    Image,
+    Layers,
+    Milliseconds,
+    Remote,
+    ServerAddress,
+)
+from agilenn_cc.spec.layers import Dense, GlobalAveragePool, MobileNetV2, output_shape
+from agilenn_cc.spec.source import Document
+
+KNOWN_IMAGES: dict[str, tuple[int, int, int]] = {"digits": (8, 8, 1), "cifar10": (32, 32, 3)}
+"""Native (height, width, channels) of the data sets that the package knows by name."""
+
+BUILTIN_REFERENCES = ("builtin", "efficientnetv2-s")
+
+_Fraction = Annotated[float, Field(gt=0, le=0.5)]
+_Weight = Annotated[float, Field(ge=0, le=100)]
+
+
+class Section(BaseModel):
+    """What all sections share: frozen, strict types, no unknown keys, no NaN or infinity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Limit(Section):
+    """Uses only the first images, for quick runs; the validation images come out of `train`."""
+
+    train: int | None = Field(None, ge=1, description="Number of training images to use.")
+    test: int | None = Field(None, ge=1, description="Number of test images to use.")
+
+
+class DatasetSpec(Section):
+    """Where the images come from: exactly one of `name`, `images` and `npz`."""
+
+    name: str | None = Field(
+        None,
+        description="A data set known by name: `digits`, `cifar10`, or one of an installed plugin.",
+    )
+    images: str | None = Field(
+        None,
+        description=(
+            "A folder with one folder of images a class, or with such trees in `train/` and "
+            "`test/`. Any sizes, grey or colour; EXIF rotation is obeyed."
+        ),
+    )
+    npz: str | None = Field(
+        None,
+        description=(
+            "A NumPy archive with uint8 images [N,H,W] or [N,H,W,C] and whole-number labels [N]: "
+            "`x`, `y`, or `x_train`, `y_train`, `x_test`, `y_test`; optionally `classes`, "
+            "their names."
+        ),
+    )
+    path: str | None = Field(
+        None,
+        description=(
+            "Where the files of a named data set lie. Without it: the folder in the environment "
+            "variable AGILENN_DATA, then a download into the user's cache."
+        ),
+    )
+    image: Image | None = Field(
+        None,
+        description=(
+            "Size of the network's input; images are resized (bilinear) and turned grey or "
+            "colour as needed. Default: the native size of a named data set."
+        ),
+    )
+    validation: _Fraction = Field(
+        0.1, description="Part of the training images kept for choosing; never from the test set."
+    )
+    test: _Fraction = Field(
+        0.2, description="Part of the images kept as test set, where the data has none of its own."
+    )
+    limit: Limit = Field(Limit(), description="Uses only a part of the images, for quick runs.")
+
+
+class ReferenceSpec(Section):
+    """The reference network whose gradients say how important a feature is (paper, section 3)."""
+
+    model: str = Field(
+        "builtin",
+        description=(
+            "`builtin` (a small CNN), `efficientnetv2-s`, or the path of your own `.keras` or "
+            "`.h5` file or SavedModel folder."
+        ),
+    )
+    weights: Literal["imagenet", "none"] = Field(
+        "imagenet", description="Initial weights of `efficientnetv2-s`."
+    )
+    cut: str | None = Field(
+        None,
+        description=(
+            "With your own model: the layer whose output the extractor replaces. Required there."
+        ),
+    )
+
+
+class NetworkSpec(Section):
+    """The split network: extractor and local net on the device, remote net on the server."""
+
+    extractor: Layers = Field(
+        description="Device: image to feature map. Layers with a map as output, one a line."
+    )
+    local: Layers = Field(
+        (GlobalAveragePool(), Dense(None)),
+        description="Device: the top feature channels to logits; ends with `dense classes`.",
+    )
+    remote: Remote = Field(
+        MobileNetV2(1.0),
+        description=(
+            "Server: the sent feature channels to logits; layers that end with `dense classes`, "
+            "or `mobilenetv2 [width W]`."
+        ),
+    )
+
+
+class SplitSpec(Section):
+    """Which features stay on the device, and how much of the importance they must hold."""
+
+    top: int = Field(
+        5, ge=1, le=1024, description="k: channels that stay on the device (paper, section 3)."
+    )
+    skewness: float = Field(
+        0.8, gt=0, lt=1, description="rho: least importance that the top channels hold (Eq. 2)."
+    )
+
+
+class TrainingSpec(Section):
+    """How the split is trained (paper, sections 4 and 7)."""
+
+    epochs: int = Field(20, ge=1, le=100_000, description="Epochs of joint training.")
+    optimizer: Literal["sgd", "adam", "adamw"] = Field("adamw", description="Optimiser.")
+    learning_rate: float = Field(4e-3, gt=0, le=10, description="Initial learning rate.")
+    weight_decay: float = Field(5e-4, ge=0, lt=1, description="Weight decay.")
+    batch: int = Field(64, ge=1, le=65_536, description="Images in a batch.")
+    lambda_: float = Field(
+        0.3,
+        alias="lambda",
+        gt=0,
+        le=1,
+        description=(
+            "Weight of the prediction loss; skewness and disorder losses weigh 1 - lambda. "
+            "1 trains without them."
+        ),
+    )
+    temperature: float = Field(
+        6.0, gt=0, le=1000, description="T in alpha = sigmoid(w / T), which combines the answers."
+    )
+    attribution: Literal[
+        "integrated-gradients", "integrated-gradients-first-order", "gradient-saliency"
+    ] = Field("integrated-gradients", description="How the importance of a feature is measured.")
+    steps: int = Field(
+        4, ge=1, le=1000, description="Points of the path integral of integrated gradients."
+    )
+    baseline: Literal["zero"] = Field(
+        "zero", description="Where the path of integrated gradients begins: all features zero."
+    )
+    reference_epochs: int = Field(
+        10, ge=0, le=100_000, description="Epochs of training or fine-tuning the reference."
+    )
+    local_loss: _Weight = Field(
+        0.3,
+        description=(
+            "Weight of the local net's own cross-entropy, so that its answer alone means something."
+        ),
+    )
+    reference_loss: _Weight = Field(
+        0.3,
+        description=(
+            "Weight of the reference's cross-entropy on the features, which keeps it a judge that "
+            "the extractor cannot fool."
+        ),
+    )
+    quantisation: Literal["post-training", "aware"] = Field(
+        "post-training",
+        description="int8 by calibration alone, or after fine-tuning with quantisation in it.",
+    )
+    checkpoint: int = Field(1, ge=1, le=100_000, description="Epochs between two checkpoints.")
+
+
+class PayloadSpec(Section):
+    """What travels from device to server."""
+
+    levels: int = Field(8, ge=2, le=16, description="Levels of the learned feature quantiser.")
+    codec: Literal["lzw", "lzw-variable", "raw"] = Field(
+        "lzw",
+        description=(
+            "Lossless coder of the quantised features: LZW with 12-bit codes (the paper's), LZW "
+            "with growing codes, or none."
+        ),
+    )
+    fragment: Bytes = Field(1400, ge=16, le=1400, description="Most coded bytes in one datagram.")
+
+
+class LinkSpec(Section):
+    """The way from device to server."""
+
+    driver: Literal["esp-at"] = Field("esp-at", description="Driver of the radio module.")
+    baud: int = Field(
+        921_600,
+        ge=9_600,
+        le=4_500_000,
+        description="UART rate to the module, in bit/s; above 921600 wire RTS and CTS.",
+    )
+    server: ServerAddress = Field(
+        "192.168.1.10:5700", description="host:port of the server, as the device sees it (UDP)."
+    )
+    deadline_ms: Milliseconds = Field(
+        50.0,
+        alias="deadline",
+        gt=0,
+        le=60_000,
+        description="How long the device waits for the server before its local answer stands.",
+    )
+
+    @property
+    def host(self) -> str:
+        """Name or IPv4 address of the server."""
+        return self.server.rpartition(":")[0]
+
+    @property
+    def port(self) -> int:
+        """UDP port of the server."""
+        return int(self.server.rpartition(":")[2])
+
+
+class BudgetSpec(Section):
+    """Upper bounds; a build that exceeds one fails, before training where that can be known."""
+
+    flash: Bytes | None = Field(None, gt=0, description="Flash of the whole firmware.")
+    ram: Bytes | None = Field(None, gt=0, description="RAM of the whole firmware, with stack.")
+    payload: Bytes | None = Field(None, gt=0, description="Mean coded bytes of one inference.")
+    latency_ms: Milliseconds | None = Field(
+        None, alias="latency", gt=0, description="Estimated time from image to combined answer."
+    )
+
+
+class Spec(Section):
+    """A whole spec. Equal specs have equal `canonical()`, wherever their files lie."""
+
+    name: str = Field(
+        pattern=r"^[a-z][a-z0-9_]{0,39}$",
+        description=(
+            "Name of the project; lower-case letters, digits and `_`, for it becomes part of file "
+            "and module names."
+        ),
+    )
+    seed: int = Field(0, ge=0, lt=2**32, description="Seed of everything random.")
+    dataset: DatasetSpec = Field(description="The images.")
+    reference: ReferenceSpec = Field(ReferenceSpec(), description="The reference network.")
+    network: NetworkSpec = Field(description="The split network.")
+    split: SplitSpec = Field(SplitSpec(), description="The division of the features.")
+    training: TrainingSpec = Field(TrainingSpec(), description="Training.")
+    payload: PayloadSpec = Field(PayloadSpec(), description="The coded features.")
+    link: LinkSpec = Field(LinkSpec(), description="Radio module, server, deadline.")
+    budget: BudgetSpec = Field(BudgetSpec(), description="Bounds that a build must keep.")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Spec) and self.canonical() == other.canonical()
+
+    def __hash__(self) -> int:
+        return hash(json.dumps(self.canonical(), sort_keys=True))
+
+    _document: Document | None = PrivateAttr(None)
+    _base_dir: Path = PrivateAttr(default_factory=Path)
+
+    @property
+    def base_dir(self) -> Path:
+        """Folder that relative paths of the spec count from: the spec file's own."""
+        return self._base_dir
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of the network's input."""
+        native = KNOWN_IMAGES.get(self.dataset.name or "")
+        shape = self.dataset.image or native
+        if shape is None:
+            raise ValueError("a spec without dataset.image passed its checks")
+        return shape
+
+    @property
+    def feature_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of the extractor's output."""
+        height, width, channels = output_shape(self.network.extractor, self.input_shape, 0)
+        return height, width, channels
+
+    def remember(self, document: Document, base_dir: Path) -> None:
+        """Attach where the spec was read from; the loader calls this once."""
+        self._document = document
+        self._base_dir = base_dir
+
+    def where(self, key: str) -> Position | None:
+        """Return where the value of a dotted key (`budget.ram`) stands, None if it is a default."""
+        return self._document.where(key) if self._document else None
+
+    def canonical(self) -> dict[str, Any]:
+        """Return the spec with all defaults as JSON types, for cache keys and manifests.
+
+        Layers are text lines in one spelling, quantities plain numbers. Nothing of the machine is
+        in it beyond the paths that the user wrote.
+        """
+        return self.model_dump(mode="json", by_alias=True)
