@@ -45,9 +45,9 @@ class Payload(_Section):
     symbols: int
     levels: int
     bytes_raw: int = Field(description="symbols packed at the fixed width of their alphabet")
-    bytes_mean: float
-    bytes_p95: float
-    fragments_mean: float
+    bytes_mean: float | None = Field(description="coded bytes; None for an untrained network")
+    bytes_p95: float | None
+    fragments_mean: float | None
 
 
 class RegionUse(_Section):
@@ -56,6 +56,13 @@ class RegionUse(_Section):
     name: str
     used: int
     size: int
+
+
+class RamPart(_Section):
+    """One summand of the RAM total, bytes."""
+
+    name: str
+    bytes: int
 
 
 class Instructions(_Section):
@@ -72,7 +79,9 @@ class LayerCost(_Section):
     """One layer on the device."""
 
     name: str
+    shape: tuple[int, ...] = Field(description="of the output, without the batch")
     macs: int
+    params: int
     instructions: int | None = Field(description="None where the layer is fused into another")
     ram: int = Field(description="bytes of buffers")
     flash: int = Field(description="bytes of weights and tables")
@@ -83,7 +92,8 @@ class Device(_Section):
     """The firmware as linked and as run; bytes."""
 
     flash: int
-    ram: int = Field(description="static data, buffers and stack reserve, without the input frame")
+    ram: int = Field(description="data, buffers and stack reserve, without the input frame")
+    ram_parts: tuple[RamPart, ...] = Field(description="summands of `ram`")
     input_frame: int
     stack: int = Field(description="deepest use seen in the emulator")
     stack_reserved: int

@@ -43,11 +43,11 @@ def elf_sizes(path: Path, target: Target) -> ElfSizes:
             region = _region_of(address, target)
             if region is not None:
                 used[region.name] += size
-    code = target.region_for("code")
+    data_uses = {"data", "stack", "dma", "bulk"}
     return ElfSizes(
         regions=tuple((r.name, used[r.name], r.size) for r in target.regions),
-        flash=used[code.name],
-        ram=sum(size for name, size in used.items() if name != code.name),
+        flash=sum(used[r.name] for r in target.regions if "code" in r.uses),
+        ram=sum(used[r.name] for r in target.regions if data_uses & set(r.uses)),
     )
 
 

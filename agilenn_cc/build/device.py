@@ -1,0 +1,91 @@
+"""From a quantised model to a linked firmware: compile, emit into a folder of the cache, link."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from agilenn_cc.build.identity import ModelIdentity
+from agilenn_cc.cache import Cache, digest, digest_files, digest_rooms
+from agilenn_cc.emit import DeploymentMeta, emit_project
+from agilenn_cc.emit.firmware_build import build_elf
+from agilenn_cc.emit.writer import write_tree
+from agilenn_cc.passes import Program
+from agilenn_cc.passes import compile as compile_program
+from agilenn_cc.quantise import QuantisedModel
+from agilenn_cc.serve.metadata import HEADER_BYTES
+from agilenn_cc.spec import Spec
+from agilenn_cc.targets import Target
+
+ELF_NAME = "firmware.elf"
+SAMPLE_IMAGES = 4
+
+
+@dataclass(frozen=True)
+class Firmware:
+    """A compiled program, its project's files, and (once linked) its ELF with a key for caches."""
+
+    program: Program
+    files: Mapping[str, bytes]
+    key: str
+
+
+def compile_device(
+    spec: Spec, target: Target, model: QuantisedModel, identity: ModelIdentity
+) -> Program:
+    """Compile the device graph for a target."""
+    return compile_program(
+        model.graph,
+        target,
+        name=spec.name,
+        model_id=identity.model_id,
+        alpha=model.alpha,
+        classes=model.classes,
+        levels=len(model.levels),
+    )
+
+
+def emit_firmware(
+    spec: Spec, target: Target, program: Program, alpha: float, samples: npt.NDArray[np.uint8]
+) -> Firmware:
+    """Emit the STM32CubeIDE project of a program, in memory.
+
+    `samples` (uint8 [N, H, W, C]) are the images that the example camera cycles through.
+    """
+    meta = DeploymentMeta(
+        name=spec.name,
+        model_id=program.model_id,
+        class_names=program.classes,
+        codec=spec.payload.codec,
+        levels=spec.payload.levels,
+        fragment_bytes=spec.payload.fragment + HEADER_BYTES,
+        server_host=spec.link.host,
+        server_port=spec.link.port,
+        deadline_ms=spec.link.deadline_ms,
+        baud=spec.link.baud,
+        alpha=alpha,
+        sample_images=samples[:SAMPLE_IMAGES],
+    )
+    files = emit_project(program, meta, spec, target)
+    return Firmware(program, files, digest_files(files))
+
+
+def link_firmware(firmware: Firmware, cache: Cache) -> tuple[Path, bool]:
+    """Build the project's Release configuration; return the ELF and whether it was cached.
+
+    Raises:
+        AgilennError: exit code 7 if arm-none-eabi-gcc is missing or fails.
+    """
+
+    def produce(folder: Path) -> None:
+        write_tree(firmware.files, folder / "project")
+        elf = build_elf(folder / "project", out_dir=folder / "out")
+        elf.rename(folder / ELF_NAME)
+
+    key = digest({"files": firmware.key, "code": digest_rooms("emit")})
+    entry, cached = cache.get("link", key, produce)
+    return entry / ELF_NAME, cached

@@ -1,0 +1,28 @@
+"""The identity of a model: what must be equal on device and server for answers to mean anything."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class ModelIdentity:
+    """SHA-256 of each part of a model, and the codec's name: the manifest's `model` section."""
+
+    graph: str
+    codebook: str
+    remote_net: str
+    codec: str
+
+    @property
+    def sha256(self) -> bytes:
+        """SHA-256 of the section as canonical JSON."""
+        text = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).digest()
+
+    @property
+    def model_id(self) -> int:
+        """The first 4 bytes of the hash, little-endian: what travels in every datagram."""
+        return int.from_bytes(self.sha256[:4], "little")

@@ -1,0 +1,292 @@
+"""The commands; the only room that prints, and the only one that knows click."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+from rich.console import Console
+
+from agilenn_cc import __version__
+from agilenn_cc.build.events import STAGES, Listener
+from agilenn_cc.build.view import BuildView
+from agilenn_cc.builds import find_build, is_build
+from agilenn_cc.errors import AgilennError, Diagnostic, ExitCode
+from agilenn_cc.render import bar, human_bytes, render_diagnostic, table
+
+_BUG_HINT = "this is a defect of agilenn-cc; please report it with the lines above"
+
+
+def _colour() -> bool | None:
+    """Return False where NO_COLOR is set, else leave the choice to click (colour on terminals)."""
+    return False if os.environ.get("NO_COLOR") else None
+
+
+def _out(text: str) -> None:
+    click.echo(text, color=_colour())
+
+
+def _err(text: str) -> None:
+    click.echo(text, err=True, color=_colour())
+
+
+def _out_json(value: Any) -> None:
+    _out(json.dumps(value, indent=2))
+
+
+def _describe(diagnostic: Diagnostic) -> dict[str, Any]:
+    where = diagnostic.where
+    place = {"file": where.file, "line": where.line, "column": where.column} if where else None
+    return {
+        "code": diagnostic.code,
+        "message": diagnostic.message,
+        "where": place,
+        "hint": diagnostic.hint,
+    }
+
+
+def _fail(error: AgilennError, as_json: bool) -> NoReturn:
+    if as_json:
+        _out_json({"errors": [_describe(d) for d in error.diagnostics]})
+    for diagnostic in error.diagnostics:
+        _err(render_diagnostic(diagnostic))
+    sys.exit(error.exit_code)
+
+
+class _Group(click.Group):
+    """Turns every way to fail into a message and the documented exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        as_json = "--json" in sys.argv[1:]
+        try:
+            return super().invoke(ctx)
+        except (click.exceptions.Exit, click.ClickException, click.Abort):
+            raise
+        except AgilennError as error:
+            _fail(error, as_json)
+        except KeyboardInterrupt:
+            _fail(
+                AgilennError.of(
+                    ExitCode.INTERRUPTED,
+                    "interrupted",
+                    "interrupted; nothing was damaged",
+                    hint="run the same command again: it goes on where it was",
+                ),
+                as_json,
+            )
+        except BrokenPipeError:
+            sys.stderr.close()  # the reader of our output has gone; there is nobody to tell
+            sys.exit(ExitCode.OK)
+        except Exception as error:
+            _err("".join(traceback.format_exception(error)))
+            failure = AgilennError.of(ExitCode.INTERNAL, "internal", str(error), hint=_BUG_HINT)
+            _fail(failure, as_json)
+
+
+@contextlib.contextmanager
+def _watching() -> Iterator[Listener]:
+    with BuildView(Console(stderr=True)) as view:
+        yield view
+
+
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+_set_option = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override a key of the spec, as in --set training.epochs=5. May be repeated.",
+)
+_target_option = click.option(
+    "--target", default="stm32f746", show_default=True, help="Board; see 'agilenn-cc targets'."
+)
+_build_argument = click.argument(
+    "build", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path)
+)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="agilenn-cc")
+def main() -> None:
+    """Split a neural network between a microcontroller and a server, and build both sides.
+
+    Exit codes: 0 ok, 1 internal error, 2 usage, 3 spec, 4 unsupported, 5 budget exceeded,
+    6 mismatch, 7 external tool, 130 interrupted.
+    """
+
+
+@main.command()
+@click.argument("spec", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@_target_option
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where the build goes.  [default: build/NAME-TARGET]",
+)
+@_set_option
+@click.option("--stop-after", type=click.Choice(STAGES), help="End after this stage.")
+@click.option(
+    "--frames",
+    type=click.IntRange(1),
+    default=100,
+    show_default=True,
+    help="Held-out images to verify and simulate with.",
+)
+@_json_option
+def build(
+    spec: Path,
+    target: str,
+    output: Path | None,
+    overrides: tuple[str, ...],
+    stop_after: str | None,
+    frames: int,
+    as_json: bool,
+) -> None:
+    """Train, quantise, emit and prove the split that SPEC describes.
+
+    Results of earlier runs are used again as long as what they depend on is the same; an
+    interrupted training goes on where it was.
+    """
+    from agilenn_cc.build.pipeline import BuildRequest, run_build
+
+    request = BuildRequest(spec, target, output, overrides, stop_after, frames)
+    with _watching() as notify:
+        result = run_build(request, notify)
+    if as_json:
+        _out_json(result.to_json())
+    elif result.report is not None:
+        from agilenn_cc.report.text import summary
+
+        _out(summary(result.report, result.directory))
+    else:
+        _out(f"stopped after {stop_after}, as asked; the build directory was not touched")
+
+
+@main.command()
+@_build_argument
+@click.option("--host", default="0.0.0.0", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), help="UDP port.  [default: the spec's]")
+def serve(build: Path | None, host: str, port: int | None) -> None:
+    """Answer the devices of BUILD (default: the one under build/) until stopped."""
+    from agilenn_cc.serve.errors import ServeError
+    from agilenn_cc.serve.runner import run_server
+
+    found = find_build(build)
+    try:
+        run_server(found.server_module, host=host, port=port)
+    except ServeError as error:
+        raise AgilennError.of(
+            ExitCode.EXTERNAL, "serve.failed", error.message, hint=error.hint
+        ) from error
+
+
+@main.command()
+@_build_argument
+@click.option("--frames", type=click.IntRange(1), default=100, show_default=True)
+@click.option("--no-server", is_flag=True, help="Leave the server stopped: only local answers.")
+@click.option("--air-rate", type=click.IntRange(1), help="Radio rate in bit/s.")
+@click.option("--loss", type=click.FloatRange(0, 1), default=0.0, help="Share of lost datagrams.")
+@_json_option
+def simulate(
+    build: Path | None,
+    frames: int,
+    no_server: bool,
+    air_rate: int | None,
+    loss: float,
+    as_json: bool,
+) -> None:
+    """Boot the firmware of BUILD in the emulator against its own server."""
+    from agilenn_cc.build.simulation import SimulationRequest, run_simulation
+    from agilenn_cc.report.text import simulation_summary
+
+    request = SimulationRequest(frames, not no_server, air_rate, loss)
+    with _watching() as notify:
+        result = run_simulation(find_build(build), request, notify)
+    if as_json:
+        _out_json(result.to_json())
+    else:
+        _out(simulation_summary(result))
+
+
+@main.command()
+@click.argument("what", metavar="SPEC|BUILD", type=click.Path(exists=True, path_type=Path))
+@_target_option
+@_set_option
+@_json_option
+def analyze(what: Path, target: str, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Tell sizes, instructions and fit of a SPEC (untrained, in seconds) or of a BUILD."""
+    from agilenn_cc.report.text import analysis_text
+
+    if what.is_dir() and is_build(what):
+        analysis = find_build(what).report
+    else:
+        from agilenn_cc.build.analysis import analyze_spec
+
+        with _watching() as notify:
+            analysis = analyze_spec(what, target, overrides, notify)
+    if as_json:
+        _out_json(analysis)
+    else:
+        _out(analysis_text(analysis))
+
+
+@main.command()
+@_json_option
+def targets(as_json: bool) -> None:
+    """List the boards that firmware can be built for."""
+    from agilenn_cc.targets import list_targets
+
+    known = list_targets()
+    if as_json:
+        _out_json([target.model_dump(mode="json") for target in known])
+        return
+    rows = [
+        (
+            target.name,
+            ", ".join(target.aliases) or "-",
+            f"{target.cpu} {target.clock.sysclk_hz // 1_000_000} MHz",
+            human_bytes(target.mcu.datasheet.flash),
+            human_bytes(target.mcu.datasheet.ram),
+            target.description,
+        )
+        for target in known
+    ]
+    _out(table(("target", "aliases", "core", "flash", "ram", "board"), rows))
+
+
+@main.command()
+@_json_option
+def doctor(as_json: bool) -> None:
+    """Tell what is installed, what is missing and what to type."""
+    from agilenn_cc.doctor import examine
+
+    findings = tuple(examine())
+    if as_json:
+        _out_json([{**vars(finding), "ok": finding.ok} for finding in findings])
+    else:
+        for finding in findings:
+            mark = click.style("ok", fg="green") if finding.ok else click.style("--", fg="red")
+            _out(f"{mark}  {finding.name:<32} {finding.found or 'missing: ' + finding.needed_for}")
+            if not finding.ok:
+                _out(f"      {finding.remedy}")
+    if any(finding.required and not finding.ok for finding in findings):
+        sys.exit(ExitCode.EXTERNAL)
+
+
+@main.command()
+def schema() -> None:
+    """Print the JSON Schema of specs, for editors that complete and check YAML."""
+    from agilenn_cc.spec import spec_json_schema
+
+    _out_json(spec_json_schema())
+
+
+__all__ = ["bar", "main"]

@@ -1,0 +1,134 @@
+"""Reports as text for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from agilenn_cc.render import bar, human_bytes, table
+from agilenn_cc.report.schema import Device, Report
+
+
+def _count(value: float) -> str:
+    return f"{value:,.0f}"
+
+
+def _percent(value: float) -> str:
+    return f"{value:.1%}"
+
+
+def device_text(device: Device) -> str:
+    """Return totals, RAM as a spelt-out sum, the layers, and a bar for each memory region."""
+    return "\n".join(_device_lines(device))
+
+
+def _device_lines(device: Device) -> Iterator[str]:
+    layers = device.layers
+    yield f"parameters      {_count(sum(layer.params for layer in layers))}"
+    yield f"MACs            {_count(sum(layer.macs for layer in layers))}"
+    yield f"weights         {human_bytes(sum(layer.flash for layer in layers))} of flash"
+    yield f"row buffers     {human_bytes(sum(layer.ram for layer in layers))} of RAM"
+    parts = " + ".join(f"{human_bytes(p.bytes)} {p.name}" for p in device.ram_parts)
+    yield f"RAM             {human_bytes(device.ram)} = {parts}"
+    yield f"                and {human_bytes(device.input_frame)} for the input frame"
+    deepest = f"{human_bytes(device.stack)} of {human_bytes(device.stack_reserved)}"
+    yield f"stack           {deepest} used at its deepest"
+    counts = device.instructions
+    yield f"instructions    {_count(counts.total)} for one inference"
+    for phase in ("extractor", "local", "quantise", "encode"):
+        yield f"  {phase:<13} {_count(getattr(counts, phase))}"
+    yield ""
+    yield table(
+        ("layer", "output", "MACs", "instructions", "RAM", "flash", "kernel"),
+        [
+            (
+                layer.name,
+                "x".join(map(str, layer.shape)),
+                _count(layer.macs),
+                "fused" if layer.instructions is None else _count(layer.instructions),
+                human_bytes(layer.ram),
+                human_bytes(layer.flash),
+                layer.kernel,
+            )
+            for layer in layers
+        ],
+    )
+    yield ""
+    for region in device.regions:
+        used = f"{human_bytes(region.used)} of {human_bytes(region.size)}"
+        yield f"{region.name:<6} {bar(region.used, region.size)}  {used}"
+
+
+def analysis_text(report: Report) -> str:
+    """Return what `analyze` prints for a spec or a build."""
+    head = f"{report.spec} on {report.target}, scheme {report.scheme}"
+    latency = report.estimate.latency_ms
+    energy = report.estimate.energy_mj
+    payload = report.payload
+    coded = "untrained" if payload.bytes_mean is None else f"{payload.bytes_mean:.0f} B coded"
+    return "\n".join(
+        [
+            head,
+            "",
+            device_text(report.device),
+            "",
+            f"payload         {payload.symbols} symbols of {payload.levels} levels, "
+            f"{payload.bytes_raw} B packed, {coded} ({payload.codec})",
+            f"latency         {latency.total:.1f} ms estimated: device {latency.device:.1f}, "
+            f"network {latency.network:.1f}, remote {latency.remote:.1f}",
+            f"energy          {energy.total:.2f} mJ estimated: compute {energy.compute:.2f}, "
+            f"radio {energy.radio:.2f}",
+        ]
+    )
+
+
+def summary(report: Report, directory: Path) -> str:
+    """Return what `build` prints at its end."""
+    lines = []
+    training, quantised = report.training, report.quantised
+    if training is not None:
+        lines.append(
+            f"training    accuracy {_percent(training.accuracy_float)}, top {training.k} of "
+            f"{training.channels} channels hold {_percent(training.skewness)} of the importance, "
+            f"disorder {_percent(training.disorder)}, alpha {training.alpha:.2f}"
+        )
+        lines.append(
+            f"reference   accuracy {_percent(training.accuracy_reference)}, on the final features "
+            f"{_percent(training.accuracy_reference_on_features)}"
+        )
+    if quantised is not None:
+        lines.append(
+            f"int8        accuracy {_percent(quantised.accuracy)} "
+            f"(local net alone {_percent(quantised.accuracy_local)}, remote net alone "
+            f"{_percent(quantised.accuracy_remote)}) on {quantised.samples} held-out images"
+        )
+    payload, device = report.payload, report.device
+    if payload.bytes_mean is not None:
+        lines.append(
+            f"payload     {payload.bytes_mean:.0f} B on average ({payload.codec}), "
+            f"{payload.bytes_raw} B packed; the raw image has {_count(device.input_frame)} B"
+        )
+    latency = report.estimate.latency_ms
+    lines.append(
+        f"device      {_count(device.instructions.total)} instructions, "
+        f"{human_bytes(device.flash)} flash, {human_bytes(device.ram)} RAM; "
+        f"{latency.device:.1f} ms estimated"
+    )
+    if report.verify is not None:
+        lines.append(
+            f"proof       {report.verify.mismatches} mismatches in {report.verify.tensors} tensors "
+            f"x {report.verify.samples} images: reference = host C++ = emulated board"
+        )
+    if report.end_to_end is not None:
+        end = report.end_to_end
+        lines.append(
+            f"end to end  {end.answered} of {end.frames} frames answered by board and server "
+            f"together, {end.agreed} as the Python model says, accuracy {_percent(end.accuracy)}"
+        )
+    lines += [
+        "",
+        f"project     {directory / 'project'}  (STM32CubeIDE: File > Import > Existing Projects)",
+        f"server      agilenn-cc serve {directory}",
+        f"report      {directory / 'report.html'}",
+    ]
+    return "\n".join(lines)
