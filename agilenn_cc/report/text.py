@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from agilenn_cc.render import bar, human_bytes, table
+from agilenn_cc.report.findings import findings
 from agilenn_cc.report.schema import Device, Report
 
 
@@ -125,6 +126,7 @@ def summary(report: Report, directory: Path) -> str:
             f"end to end  {end.answered} of {end.frames} frames answered by board and server "
             f"together, {end.agreed} as the Python model says, accuracy {_percent(end.accuracy)}"
         )
+    lines += [f"note        {finding}" for finding in findings(report)]
     lines += [
         "",
         f"project     {directory / 'project'}  (STM32CubeIDE: File > Import > Existing Projects)",

@@ -1,0 +1,160 @@
+"""From a spec to a quantised model: data, training, quantisation, each cached by content."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from agilenn_cc.build.events import Listener, StageDone, StageProgress, StageStarted
+from agilenn_cc.build.identity import ModelIdentity
+from agilenn_cc.build.inputs import LazyDataset
+from agilenn_cc.cache import Cache, digest, digest_bytes, digest_rooms, digest_sources
+from agilenn_cc.ir import save_graph
+from agilenn_cc.learn import Progress
+from agilenn_cc.quantise import QuantisedModel
+from agilenn_cc.spec import Spec
+
+CALIBRATION_IMAGES = 256
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A trained and quantised model with what was measured of it on the test split.
+
+    `remote_net` is the full-precision remote net as a serialised GraphDef; `training`,
+    `quantised` and `tflite` are sections of the report.
+    """
+
+    model: QuantisedModel
+    remote_net: bytes
+    split_directory: Path
+    training: dict[str, Any]
+    quantised: dict[str, Any]
+    tflite: dict[str, int]
+    modal_levels: tuple[int, ...]
+    identity: ModelIdentity
+
+
+def identify(model: QuantisedModel, remote_net: bytes, codec: str) -> ModelIdentity:
+    """Return the identity of a quantised model and its remote net."""
+    levels = np.ascontiguousarray(model.levels, dtype="<f4").tobytes()
+    return ModelIdentity(
+        graph=digest_bytes(save_graph(model.graph)),
+        codebook=digest_bytes(levels),
+        remote_net=digest_bytes(remote_net),
+        codec=codec,
+    )
+
+
+def _reference_key(spec: Spec) -> str:
+    path = spec.base_dir / spec.reference.model
+    return digest_sources(path) if path.exists() else spec.reference.model
+
+
+def train_split(spec: Spec, data: LazyDataset, cache: Cache, notify: Listener) -> tuple[Path, str]:
+    """Return the folder of the trained split and its key; trains if it is not cached."""
+    from agilenn_cc import learn
+
+    canonical = spec.canonical()
+    key = digest(
+        {
+            "data": data.key,
+            "spec": {k: canonical[k] for k in ("seed", "reference", "network", "split")},
+            "training": canonical["training"],
+            "levels": spec.payload.levels,
+            "reference": _reference_key(spec),
+            "code": digest_rooms("learn"),
+        }
+    )
+
+    def report(progress: Progress) -> None:
+        notify(
+            StageProgress(
+                "train", progress.epoch, progress.epochs, progress.stage, progress.metrics
+            )
+        )
+
+    def produce(folder: Path) -> None:
+        notify(StageStarted("train"))
+        work = cache.work("train", key)
+        learn.save(learn.train(spec, data.value, work, report), folder)
+        shutil.rmtree(work, ignore_errors=True)
+
+    began = time.monotonic()
+    folder, cached = cache.get("train", key, produce)
+    metrics = json.loads((folder / "model.json").read_text())["metrics"]
+    note = f"accuracy {metrics['accuracy_float']:.1%}, skewness {metrics['skewness']:.1%}"
+    notify(StageDone("train", time.monotonic() - began, cached, note))
+    return folder, key
+
+
+def quantise_split(
+    spec: Spec,
+    data: LazyDataset,
+    split_folder: Path,
+    train_key: str,
+    cache: Cache,
+    notify: Listener,
+) -> Learned:
+    """Return the quantised model of a trained split, evaluated on the test images."""
+    from agilenn_cc import learn, quantise
+
+    key = digest(
+        {
+            "train": train_key,
+            "quantisation": spec.training.quantisation,
+            "code": digest_rooms("quantise", "ir"),
+        }
+    )
+
+    def produce(folder: Path) -> None:
+        notify(StageStarted("quantise"))
+        split = learn.load(split_folder)
+        calibration = data.value.train.images[:CALIBRATION_IMAGES]
+        model = quantise.quantise(spec, split, calibration)
+        quantise.save(model, folder)
+        (folder / "remote_net.pb").write_bytes(quantise.export_remote(split))
+        measured = quantise.evaluate(model, split, data.value.test)
+        agreement = quantise.tflite_agreement(model, data.value.test.images[:100])
+        modal = modal_levels(model, calibration)
+        summary = {
+            "quantised": asdict(measured),
+            "tflite": asdict(agreement),
+            "modal_levels": modal,
+        }
+        (folder / "measured.json").write_text(json.dumps(summary, indent=1, sort_keys=True))
+
+    began = time.monotonic()
+    folder, cached = cache.get("quantise", key, produce)
+    measured = json.loads((folder / "measured.json").read_text())
+    model = quantise.load(folder)
+    remote_net = (folder / "remote_net.pb").read_bytes()
+    accuracy = measured["quantised"]["accuracy"]
+    notify(StageDone("quantise", time.monotonic() - began, cached, f"int8 accuracy {accuracy:.1%}"))
+    return Learned(
+        model=model,
+        remote_net=remote_net,
+        split_directory=split_folder,
+        training=json.loads((split_folder / "model.json").read_text())["metrics"],
+        quantised=measured["quantised"],
+        tflite=measured["tflite"],
+        modal_levels=tuple(measured["modal_levels"]),
+        identity=identify(model, remote_net, spec.payload.codec),
+    )
+
+
+def modal_levels(model: QuantisedModel, images: npt.NDArray[np.uint8]) -> list[int]:
+    """Return each sent channel's most frequent index over uint8 images [N, H, W, C]."""
+    from agilenn_cc.ir.reference import run
+
+    indices = run(model.graph, images)["indices"]
+    levels = len(model.levels)
+    flat = indices.reshape(-1, indices.shape[-1])
+    return [int(np.bincount(channel, minlength=levels).argmax()) for channel in flat.T]

@@ -1,0 +1,61 @@
+"""What a report's figures say against the build: said plainly, wherever it is true."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from agilenn_cc.report.schema import Report
+
+_REFERENCE_SHARE = 0.9  # below this share of its own accuracy the reference no longer reads them
+_SMALL_SAMPLE = 200
+
+
+def findings(report: Report) -> tuple[str, ...]:
+    """Return one sentence for each weakness that the figures show."""
+    return (*_payload(report), *_training(report), *_quantised(report))
+
+
+def _payload(report: Report) -> Iterator[str]:
+    coded, raw = report.payload.bytes_mean, report.device.input_frame
+    if coded is None:
+        return
+    if coded >= raw:
+        yield (
+            f"The payload ({coded:.0f} B) is no smaller than the raw image ({raw} B): for inputs "
+            "this small, sending the image itself costs less on the air."
+        )
+    if coded >= report.payload.bytes_raw:
+        yield (
+            f"{report.payload.codec} expands the indices ({coded:.0f} B against "
+            f"{report.payload.bytes_raw} B packed)."
+        )
+
+
+def _training(report: Report) -> Iterator[str]:
+    training = report.training
+    if training is None:
+        return
+    kept = training.accuracy_reference_on_features
+    if kept < _REFERENCE_SHARE * training.accuracy_reference:
+        yield (
+            f"The reference network reads the final features at {kept:.1%} only (alone: "
+            f"{training.accuracy_reference:.1%}), so its importances deserve little trust."
+        )
+
+
+def _quantised(report: Report) -> Iterator[str]:
+    quantised = report.quantised
+    if quantised is None:
+        return
+    if quantised.accuracy_remote > quantised.accuracy + 0.005:
+        yield (
+            f"The remote net alone ({quantised.accuracy_remote:.1%}) beats the combination "
+            f"({quantised.accuracy:.1%}); a smaller alpha may help."
+        )
+    if quantised.accuracy_local >= quantised.accuracy - 0.005:
+        yield (
+            f"The local net alone reaches {quantised.accuracy_local:.1%}: offloading gains "
+            "nothing here."
+        )
+    if quantised.samples < _SMALL_SAMPLE:
+        yield f"Accuracies rest on {quantised.samples} images only."
