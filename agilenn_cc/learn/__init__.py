@@ -1,0 +1,39 @@
+"""Everything that trains; TensorFlow is loaded when a function needs it, not by this import."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agilenn_cc.learn.progress import Progress, ProgressCallback
+
+if TYPE_CHECKING:
+    from agilenn_cc.data import Dataset
+    from agilenn_cc.learn.split_model import SplitModel
+    from agilenn_cc.spec import Spec
+
+
+def train(
+    spec: Spec, dataset: Dataset, work: Path, progress: ProgressCallback | None = None
+) -> SplitModel:
+    """Train the split that `spec` describes; see `learn.trainer.train`."""
+    from agilenn_cc.learn import trainer
+
+    return trainer.train(spec, dataset, work, progress)
+
+
+def save(split: SplitModel, directory: Path) -> None:
+    """Write a split to a directory; see `learn.split_model.save`."""
+    from agilenn_cc.learn import split_model
+
+    split_model.save(split, directory)
+
+
+def load(directory: Path) -> SplitModel:
+    """Read what `save` wrote; see `learn.split_model.load`."""
+    from agilenn_cc.learn import split_model
+
+    return split_model.load(directory)
+
+
+__all__ = ["Progress", "ProgressCallback", "load", "save", "train"]

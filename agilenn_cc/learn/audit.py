@@ -1,0 +1,87 @@
+"""Measures a split: skewness, disorder, how well the reference reads its features."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from agilenn_cc.learn.attribution import Attribution, channel_importance
+from agilenn_cc.learn.backend import Model, Tensor, tf
+from agilenn_cc.learn.reference import Reference
+from agilenn_cc.learn.split_model import normalise
+
+BATCH = 128
+FULL_STEPS = 20
+"""Least points of the path integral of a measurement (the paper uses 20 to 100)."""
+
+
+@dataclass(frozen=True)
+class Importance:
+    """Channel importance [N, C] of samples, and which the reference answers correctly [N]."""
+
+    values: npt.NDArray[np.float32]
+    correct: npt.NDArray[np.bool_]
+
+    def skewness(self, top: int) -> float:
+        """Return the mean importance that the first `top` channels hold, over correct samples."""
+        counted = self.values[self.correct]
+        return float(counted[:, :top].sum(axis=1).mean()) if len(counted) else 0.0
+
+    def disorder(self, top: int) -> float:
+        """Return the part of correct samples in which another channel outranks a top one."""
+        counted = self.values[self.correct]
+        if not len(counted):
+            return 1.0
+        return float((counted[:, top:].max(axis=1) > counted[:, :top].min(axis=1)).mean())
+
+    @property
+    def accuracy(self) -> float:
+        """Return the reference's accuracy on the features."""
+        return float(self.correct.mean())
+
+
+class Auditor:
+    """Evaluates channel importance over many images with one attribution."""
+
+    def __init__(self, extractor: Model, reference: Reference, attribution: Attribution) -> None:
+        self._extractor = extractor
+        self._reference = reference
+        self._attribution = attribution
+        self._evaluate: Callable[[Any, Any], tuple[Tensor, Tensor]] = tf.function(
+            self._batch, reduce_retracing=True
+        )
+
+    def _batch(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        features = self._extractor(images, training=False)
+        attribution = self._attribution(self._reference.on_features, features, labels)
+        answer = tf.argmax(self._reference.on_features(features), axis=1)
+        return channel_importance(attribution), tf.equal(answer, labels)
+
+    def importance(
+        self, images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64]
+    ) -> Importance:
+        """Return the importance of the features of raw `images` for their `labels`."""
+        parts = [
+            self._evaluate(
+                tf.constant(normalise(images[start : start + BATCH])),
+                tf.constant(labels[start : start + BATCH]),
+            )
+            for start in range(0, len(images), BATCH)
+        ]
+        return Importance(
+            np.concatenate([values.numpy() for values, _ in parts]),
+            np.concatenate([correct.numpy() for _, correct in parts]),
+        )
+
+
+def accuracy(model: Model, images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64]) -> float:
+    """Return the part of raw `images` to which `model` gives the largest logit at the label."""
+    right = 0
+    for start in range(0, len(images), BATCH):
+        logits = model(normalise(images[start : start + BATCH]), training=False)
+        right += int((np.argmax(logits, axis=1) == labels[start : start + BATCH]).sum())
+    return right / len(images)

@@ -1,0 +1,172 @@
+"""One step of the joint training of extractor, local and remote net, quantiser and alpha."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from agilenn_cc.learn import losses
+from agilenn_cc.learn.attribution import Attribution, channel_importance
+from agilenn_cc.learn.backend import Model, Tensor, derive_seed, tf
+from agilenn_cc.learn.networks import build_network, build_remote
+from agilenn_cc.learn.optimisers import Optimiser
+from agilenn_cc.learn.quantiser import quantise
+from agilenn_cc.learn.reference import Reference
+from agilenn_cc.spec import Spec
+from agilenn_cc.spec.layers import Conv, Depthwise, Layer, Separable
+
+SKEWNESS_MARGIN = 0.03
+"""Training aims at rho plus this, for importance is a little less skewed on images never seen."""
+
+DISORDER_MARGIN = 0.01
+"""Importance by which a top channel should outrank the others, for the same reason."""
+
+
+@dataclass(frozen=True)
+class SplitNetworks:
+    """The trainable parts: three networks, quantiser levels [L], combination weight w (scalar)."""
+
+    extractor: Model
+    local: Model
+    remote: Model
+    levels: Tensor
+    weight: Tensor
+
+    def trainable_variables(self) -> list[Tensor]:
+        """Return everything that joint training moves, in a fixed order."""
+        networks = (self.extractor, self.local, self.remote)
+        variables = [v for network in networks for v in network.trainable_variables]
+        return [*variables, self.levels, self.weight]
+
+
+def build_split(spec: Spec, classes: int) -> SplitNetworks:
+    """Return the untrained parts that `spec.network` describes."""
+    height, width, channels = spec.feature_shape
+    top, seed = spec.split.top, spec.seed
+    count = spec.payload.levels
+    return SplitNetworks(
+        build_network(
+            spec.network.extractor,
+            spec.input_shape,
+            classes,
+            "extractor",
+            derive_seed(seed, "extractor"),
+        ),
+        build_network(
+            spec.network.local,
+            (height, width, top),
+            classes,
+            "local",
+            derive_seed(seed, "local"),
+        ),
+        build_remote(
+            spec.network.remote,
+            (height, width, channels - top),
+            classes,
+            derive_seed(seed, "remote"),
+        ),
+        tf.Variable(np.linspace(0.0, 6.0, count, dtype=np.float32), name="levels"),
+        tf.Variable(0.0, name="combination_weight"),
+    )
+
+
+def ends_rectified(extractor: Sequence[Layer]) -> bool:
+    """Return whether the extractor's features are never negative."""
+    for layer in reversed(extractor):
+        if isinstance(layer, Conv | Depthwise | Separable):
+            return layer.activation is not None
+    return False
+
+
+def ordered_levels(levels: Tensor, rectified: bool) -> Tensor:
+    """Return `levels` ascending; the lowest is zero, the commonest value, if `rectified`."""
+    ascending = tf.sort(levels)
+    if not rectified:
+        return ascending
+    return tf.concat([[0.0], tf.maximum(ascending[1:], 0.0)], axis=0)
+
+
+class JointStep:
+    """Computes the losses of a batch and applies their gradients.
+
+    Beside the paper's three losses it adds the two that mend them: the local net's own
+    cross-entropy, and the reference's cross-entropy on the features, without which the extractor
+    learns features that the frozen reference no longer reads but still finds skewed.
+    """
+
+    def __init__(
+        self,
+        spec: Spec,
+        networks: SplitNetworks,
+        reference: Reference,
+        attribution: Attribution,
+        optimiser: Optimiser,
+    ) -> None:
+        self._training = spec.training
+        self._top = spec.split.top
+        self._rho = min(spec.split.skewness + SKEWNESS_MARGIN, 0.995)
+        self._rectified = ends_rectified(spec.network.extractor)
+        self._networks = networks
+        self._reference = reference
+        self._attribution = attribution
+        self._optimiser = optimiser
+        self.run = tf.function(self._run)
+
+    def _run(
+        self, images: Tensor, labels: Tensor, sigma: Tensor, hard: Tensor, frozen: bool
+    ) -> dict[str, Tensor]:
+        """Train on one batch: images float [B, H, W, C], labels int64 [B].
+
+        `sigma` and `hard` steer the quantiser; `frozen` leaves the extractor's batch norm at rest.
+        """
+        variables = self._networks.trainable_variables()
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(variables)
+            loss, metrics = self._loss(images, labels, sigma, hard, frozen)
+        gradients = tape.gradient(loss, variables)
+        self._optimiser.apply_gradients(zip(gradients, variables, strict=True))
+        self._networks.levels.assign(ordered_levels(self._networks.levels, self._rectified))
+        return {"loss": loss, **metrics}
+
+    def _loss(
+        self, images: Tensor, labels: Tensor, sigma: Tensor, hard: Tensor, frozen: bool
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        networks, training = self._networks, self._training
+        features = networks.extractor(images, training=not frozen)
+        local = networks.local(features[..., : self._top], training=True)
+        sent = quantise(features[..., self._top :], networks.levels, sigma, hard)
+        remote = networks.remote(sent, training=True)
+        alpha = losses.combination_weight(networks.weight, training.temperature)
+        combined = alpha * local + (1.0 - alpha) * remote
+        prediction = losses.prediction_loss(labels, combined)
+        judged = self._reference.on_features(features)
+        metrics = {
+            "prediction": prediction,
+            "accuracy": _accuracy(combined, labels),
+            "accuracy_local": _accuracy(local, labels),
+        }
+        loss = training.local_loss * losses.prediction_loss(labels, local)
+        loss += training.reference_loss * losses.prediction_loss(labels, judged)
+        if training.lambda_ >= 1.0:
+            return loss + prediction, metrics
+        skew, order, held = self._importance_losses(features, judged, labels)
+        loss += losses.combined_loss(prediction, skew, order, training.lambda_)
+        return loss, {**metrics, "skewness_loss": skew, "disorder_loss": order, "skewness": held}
+
+    def _importance_losses(
+        self, features: Tensor, judged: Tensor, labels: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        attribution = self._attribution(self._reference.on_features, features, labels)
+        importance = channel_importance(attribution)
+        correct = tf.equal(tf.argmax(judged, axis=1), labels)
+        return (
+            losses.mean_over(losses.skewness_loss(importance, self._top, self._rho), correct),
+            losses.mean_over(losses.disorder(importance, self._top, DISORDER_MARGIN), correct),
+            losses.mean_over(losses.skewness(importance, self._top), correct),
+        )
+
+
+def _accuracy(logits: Tensor, labels: Tensor) -> Tensor:
+    return tf.reduce_mean(tf.cast(tf.equal(tf.argmax(logits, axis=1), labels), tf.float32))

@@ -1,0 +1,173 @@
+"""Reference networks that are not ours: a user's model file with a cut, EfficientNetV2-S."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+from agilenn_cc.errors import AgilennError, Diagnostic, ExitCode, nearest
+from agilenn_cc.learn.backend import Model, keras
+from agilenn_cc.spec import Spec
+
+
+def load_user_reference(spec: Spec, classes: int) -> tuple[Model, Model]:
+    """Return (full, trunk) of the user's model at `spec.reference.model`, cut at `.cut`.
+
+    The model takes what every network here takes, (pixel - 128) / 128 of the data set's shape, and
+    gives one logit (or probability) a class. Raises `AgilennError` with exit 3.
+    """
+    path = (spec.base_dir / spec.reference.model).resolve()
+    if not path.exists():
+        raise _error(
+            spec,
+            "model",
+            "reference.missing",
+            f"the reference model {spec.reference.model} does not exist",
+            f"looked for it in {path.parent}; name a .keras or .h5 file, a SavedModel folder, "
+            "or `builtin`",
+        )
+    model = _with_logits(_load(spec, path))
+    _check_ends(spec, model, classes)
+    if spec.reference.cut is None:
+        raise _error(
+            spec,
+            "model",
+            "reference.no-cut",
+            "a reference model of your own needs `reference.cut`",
+            f"its layers: {', '.join(_layer_names(model))}",
+        )
+    try:
+        trunk = cut_model(model, spec.reference.cut)
+    except LookupError:
+        names = _layer_names(model)
+        close = nearest(spec.reference.cut, names)
+        raise _error(
+            spec,
+            "cut",
+            "reference.unknown-cut",
+            f"the reference has no layer {spec.reference.cut!r}",
+            (f"did you mean {close!r}? " if close else "") + f"its layers: {', '.join(names)}",
+        ) from None
+    except ValueError as error:
+        raise _error(
+            spec,
+            "cut",
+            "reference.not-a-cut",
+            f"the reference cannot be cut at {spec.reference.cut!r}: {error}",
+            "choose a layer with a height x width x channels output that everything behind it "
+            "passes through (behind an addition, not inside a residual block)",
+        ) from None
+    return model, trunk
+
+
+def cut_model(model: Model, layer_name: str) -> Model:
+    """Return the part of `model` behind the layer called `layer_name`.
+
+    Raises:
+        LookupError: there is no such layer.
+        ValueError: its output is not a map, or the outputs do not depend on it alone.
+    """
+    if layer_name not in _layer_names(model):
+        raise LookupError(layer_name)
+    cut = model.get_layer(layer_name).output
+    if isinstance(cut, list) or len(cut.shape) != 4:
+        raise ValueError("its output is not a map of height x width x channels")
+    module = _keras_of(model)
+    try:
+        return module.Model(cut, model.output, name="trunk")
+    except ValueError as error:
+        raise ValueError("layers behind it also read something before it") from error
+
+
+def efficientnet_body(weights: str, size: int) -> Model:
+    """Return EfficientNetV2-S without its head, for `size` x `size` x 3 pixels of 0 to 255.
+
+    Raises `AgilennError` with exit 7 where the ImageNet weights cannot be downloaded.
+    """
+    try:
+        return keras.applications.EfficientNetV2S(
+            include_top=False,
+            weights=None if weights == "none" else weights,
+            input_shape=(size, size, 3),
+        )
+    except Exception as error:
+        raise AgilennError.of(
+            ExitCode.EXTERNAL,
+            "reference.download",
+            f"the ImageNet weights of EfficientNetV2-S could not be downloaded: {error}",
+            hint="connect to the internet once (they stay in ~/.keras), or set "
+            "`reference.weights: none` or `reference.model: builtin`",
+        ) from error
+
+
+def _error(spec: Spec, key: str, code: str, message: str, hint: str) -> AgilennError:
+    where = spec.where(f"reference.{key}")
+    return AgilennError(ExitCode.SPEC, (Diagnostic(code, message, where, hint),))
+
+
+def _load(spec: Spec, path: Path) -> Model:
+    failures = []
+    for module in (keras, _keras_3()):
+        try:
+            model = module.models.load_model(str(path), compile=False)
+        except Exception as error:
+            failures.append((str(error).strip().splitlines() or [type(error).__name__])[0])
+            continue
+        if isinstance(model, module.Model):
+            return model
+        failures.append("it holds no Keras model")
+    raise _error(
+        spec,
+        "model",
+        "reference.unreadable",
+        f"{spec.reference.model} is not a model that Keras 2 or Keras 3 can read: {failures[0]}",
+        "save it with model.save('name.keras') or model.save('name.h5'); custom layers are not "
+        "supported",
+    )
+
+
+def _keras_3() -> Any:
+    return importlib.import_module("keras")
+
+
+def _keras_of(model: Model) -> Any:
+    return keras if isinstance(model, keras.Model) else _keras_3()
+
+
+def _layer_names(model: Model) -> list[str]:
+    return [layer.name for layer in model.layers]
+
+
+def _check_ends(spec: Spec, model: Model, classes: int) -> None:
+    takes, gives = tuple(model.input_shape[1:]), tuple(model.output_shape[1:])
+    fits = len(takes) == 3 and all(
+        have in (None, want) for have, want in zip(takes, spec.input_shape, strict=True)
+    )
+    if not fits:
+        raise _error(
+            spec,
+            "model",
+            "reference.input-shape",
+            f"the reference takes {takes}, the data set gives {spec.input_shape}",
+            "set `dataset.image` to the reference's size, or put a Resizing layer in front of it",
+        )
+    if gives != (classes,):
+        raise _error(
+            spec,
+            "model",
+            "reference.classes",
+            f"the reference gives {gives}, the data set has {classes} classes",
+            "fine-tune the reference on this data set's classes first",
+        )
+
+
+def _with_logits(model: Model) -> Model:
+    """Return `model` with a softmax at its end removed: gradients of sure probabilities vanish."""
+    last = model.layers[-1]
+    module = _keras_of(model)
+    if type(last).__name__ == "Softmax":
+        return module.Model(model.input, last.input, name=model.name)
+    if getattr(getattr(last, "activation", None), "__name__", "") == "softmax":
+        last.activation = module.activations.linear
+    return model

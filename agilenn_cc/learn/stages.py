@@ -1,0 +1,240 @@
+"""The stages of a training, in order: reference, extractor (pre-processing, Sec. 5), joint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from agilenn_cc.data import Split
+from agilenn_cc.errors import AgilennError, ExitCode
+from agilenn_cc.learn import losses
+from agilenn_cc.learn.attribution import Attribution
+from agilenn_cc.learn.audit import Auditor, Importance, accuracy
+from agilenn_cc.learn.backend import Model, Tensor, tf
+from agilenn_cc.learn.channel_selection import (
+    permutation,
+    permute_inputs,
+    permute_outputs,
+    select_channels,
+)
+from agilenn_cc.learn.joint import JointStep, SplitNetworks
+from agilenn_cc.learn.optimisers import Optimiser
+from agilenn_cc.learn.quantiser import initial_levels, sigma_at
+from agilenn_cc.learn.reference import Reference
+from agilenn_cc.learn.split_model import SplitModel
+from agilenn_cc.spec import Spec
+
+REFERENCE_LEARNING_RATE = 2e-3
+FINE_TUNING_LEARNING_RATE = 1e-4
+PREPROCESSING_LEARNING_RATE = 4e-3
+HARD_FROM = 0.6
+"""Part of the joint epochs after which the quantiser is hard forward, soft backward."""
+FROZEN_FROM = 0.75
+"""Part after which the extractor's batch norm rests, so that training sees what inference sees."""
+SELECTION_SAMPLES = 5000
+"""Most training images that Algorithm 1 and the quantiser's first levels are computed from."""
+AUDIT_SAMPLES = 1000
+"""Most validation images whose importance is measured after each epoch."""
+
+Batch = tuple[Tensor, Tensor]
+Metrics = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage: `step(epoch, images, labels)` trains one batch, `measure()` ends an epoch.
+
+    `measure` gives figures on the validation split; `score` ranks the epochs for choosing the
+    best (None: the last one counts); `finish` runs once, after the last epoch.
+    """
+
+    name: str
+    epochs: int
+    optimiser: Optimiser | None
+    step: Callable[[int, Tensor, Tensor], Metrics]
+    measure: Callable[[], dict[str, float]]
+    score: Callable[[int, Mapping[str, float]], float | None]
+    finish: Callable[[], dict[str, Any]]
+
+
+def never_scored(epoch: int, metrics: Mapping[str, float]) -> float | None:
+    """Score of stages whose last epoch counts."""
+    del epoch, metrics
+    return None
+
+
+def subset(split: Split, limit: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """Return at most `limit` images and labels, evenly spread over the split."""
+    count = len(split.images)
+    if count <= limit:
+        return split.images, split.labels
+    chosen = np.linspace(0, count - 1, limit).astype(np.int64)
+    return split.images[chosen], split.labels[chosen]
+
+
+def _apply(loss: Tensor, tape: Any, variables: list[Tensor], optimiser: Optimiser) -> None:
+    optimiser.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+
+
+def reference_stage(
+    spec: Spec, reference: Reference, optimiser: Optimiser | None, validation: Split, test: Split
+) -> Stage:
+    """Train the reference on the task itself; a user's reference comes trained: no epoch."""
+    variables = reference.full.trainable_variables
+
+    def run(images: Tensor, labels: Tensor) -> Metrics:
+        with tf.GradientTape() as tape:
+            logits = reference.full(images, training=True)
+            loss = losses.prediction_loss(labels, logits)
+        _apply(loss, tape, variables, optimiser)
+        return {"loss": loss}
+
+    step = tf.function(run)
+
+    def finish() -> dict[str, Any]:
+        return {"accuracy_reference": accuracy(reference.full, test.images, test.labels)}
+
+    return Stage(
+        "reference",
+        spec.training.reference_epochs if reference.trainable else 0,
+        optimiser,
+        lambda epoch, images, labels: step(images, labels),
+        lambda: {"accuracy": accuracy(reference.full, validation.images, validation.labels)},
+        never_scored,
+        finish,
+    )
+
+
+def extractor_stage(
+    spec: Spec,
+    networks: SplitNetworks,
+    reference: Reference,
+    optimiser: Optimiser | None,
+    auditor: Auditor,
+    train: Split,
+    validation: Split,
+    epochs: int,
+) -> Stage:
+    """Teach the extractor and the adapter to feed the frozen reference, then apply Algorithm 1."""
+    extractor, adapter = networks.extractor, reference.adapter
+    variables = [*extractor.trainable_variables, *adapter.trainable_variables]
+
+    def run(images: Tensor, labels: Tensor) -> Metrics:
+        with tf.GradientTape() as tape:
+            logits = reference.on_features(extractor(images, training=True))
+            loss = losses.prediction_loss(labels, logits)
+        _apply(loss, tape, variables, optimiser)
+        return {"loss": loss}
+
+    step = tf.function(run)
+
+    def measure() -> dict[str, float]:
+        images, labels = validation.images, validation.labels
+        joined = _Chain(extractor, reference)
+        return {"accuracy_reference_on_features": accuracy(joined, images, labels)}
+
+    def finish() -> dict[str, Any]:
+        images, labels = subset(train, SELECTION_SAMPLES)
+        importance = auditor.importance(images, labels)
+        selected = choose_top_channels(importance, spec.split.top)
+        order = permutation(selected, spec.feature_shape[2])
+        try:
+            permute_outputs(extractor, order)
+        except ValueError:
+            raise AgilennError.of(
+                ExitCode.UNSUPPORTED,
+                "training.extractor-order",
+                "the extractor has no convolution whose channels could be ordered",
+                hint="let network.extractor hold a `conv` or `sep` line",
+                where=spec.where("network.extractor"),
+            ) from None
+        permute_inputs(adapter, order)
+        features = np.concatenate(
+            [
+                extractor((images[i : i + 256] - np.float32(128)) / 128, training=False).numpy()
+                for i in range(0, min(len(images), 1024), 256)
+            ]
+        )
+        networks.levels.assign(initial_levels(features[..., spec.split.top :], spec.payload.levels))
+        return {"selected_channels": list(selected), "feature_range": float(features.max())}
+
+    return Stage(
+        "extractor",
+        epochs,
+        optimiser,
+        lambda epoch, images, labels: step(images, labels),
+        measure,
+        never_scored,
+        finish,
+    )
+
+
+def choose_top_channels(importance: Importance, top: int) -> tuple[int, ...]:
+    """Run Algorithm 1 on the samples that the reference answers correctly (on all, if none)."""
+    counted = importance.values[importance.correct]
+    return select_channels(counted if len(counted) else importance.values, top)
+
+
+class _Chain:
+    """Extractor and reference as one network, for measuring."""
+
+    def __init__(self, extractor: Model, reference: Reference) -> None:
+        self._extractor, self._reference = extractor, reference
+
+    def __call__(self, images: Any, training: bool) -> Tensor:
+        return self._reference.on_features(self._extractor(images, training=training))
+
+
+def joint_stage(
+    spec: Spec,
+    networks: SplitNetworks,
+    reference: Reference,
+    attribution: Attribution,
+    optimiser: Optimiser | None,
+    auditor: Auditor,
+    validation: Split,
+    feature_range: Callable[[], float],
+    freeze: Callable[[], SplitModel],
+) -> Stage:
+    """Train everything together; the quantiser hardens on the way."""
+    epochs = spec.training.epochs
+    hard_from, frozen_from = int(HARD_FROM * epochs), int(FROZEN_FROM * epochs)
+    joint = JointStep(spec, networks, reference, attribution, optimiser)
+    audited = subset(validation, AUDIT_SAMPLES)
+
+    def step(epoch: int, images: Tensor, labels: Tensor) -> Metrics:
+        progress = epoch / max(hard_from, 1)
+        sigma = sigma_at(progress, feature_range(), spec.payload.levels)
+        hard = tf.constant(float(epoch >= hard_from))
+        metrics: Metrics = joint.run(images, labels, tf.constant(sigma), hard, epoch >= frozen_from)
+        return metrics
+
+    def measure() -> dict[str, float]:
+        found = freeze().predict(validation.images)
+        importance = auditor.importance(*audited)
+        top = spec.split.top
+
+        def right(logits: npt.NDArray[np.float32]) -> float:
+            return float((logits.argmax(axis=1) == validation.labels).mean())
+
+        return {
+            "validation_accuracy": right(found.combined),
+            "validation_accuracy_local": right(found.local),
+            "validation_skewness": importance.skewness(top),
+            "validation_disorder": importance.disorder(top),
+            "validation_reference": importance.accuracy,
+        }
+
+    def score(epoch: int, metrics: Mapping[str, float]) -> float | None:
+        if epoch < hard_from:
+            return None
+        if spec.training.lambda_ >= 1.0:
+            return metrics["validation_accuracy"]
+        missing = max(0.0, spec.split.skewness - metrics["validation_skewness"])
+        return metrics["validation_accuracy"] - missing - 0.1 * metrics["validation_disorder"]
+
+    return Stage("joint", epochs, optimiser, step, measure, score, dict)

@@ -1,0 +1,309 @@
+"""`train`: runs the stages by epochs, keeps checkpoints, goes on where it was, picks the best."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from agilenn_cc.data import Dataset, Split
+from agilenn_cc.errors import AgilennError, ExitCode
+from agilenn_cc.learn import checkpoint
+from agilenn_cc.learn.attribution import IntegratedGradients, make_attribution
+from agilenn_cc.learn.audit import FULL_STEPS, Auditor
+from agilenn_cc.learn.backend import Tensor, derive_seed, keras, make_deterministic, tf
+from agilenn_cc.learn.checkpoint import Checkpoint
+from agilenn_cc.learn.joint import build_split
+from agilenn_cc.learn.losses import combination_weight
+from agilenn_cc.learn.optimisers import Optimiser, make_optimiser
+from agilenn_cc.learn.progress import Progress, ProgressCallback
+from agilenn_cc.learn.quantiser import spread
+from agilenn_cc.learn.reference import build_reference
+from agilenn_cc.learn.split_model import SplitModel, normalise
+from agilenn_cc.learn.stages import (
+    FINE_TUNING_LEARNING_RATE,
+    PREPROCESSING_LEARNING_RATE,
+    REFERENCE_LEARNING_RATE,
+    Stage,
+    extractor_stage,
+    joint_stage,
+    reference_stage,
+)
+from agilenn_cc.spec import Spec
+
+
+def training_fingerprint(spec: Spec, dataset: Dataset) -> str:
+    """Return the SHA-256 of all that decides a training's outcome, hexadecimal."""
+    whole = spec.canonical()
+    parts = {
+        key: whole[key] for key in ("seed", "reference", "network", "split", "training", "payload")
+    }
+    parts["training"] = {k: v for k, v in parts["training"].items() if k != "checkpoint"}
+    parts["payload"] = {"levels": spec.payload.levels}
+    parts["dataset"] = [dataset.fingerprint, list(spec.input_shape), list(dataset.classes)]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def train(
+    spec: Spec, dataset: Dataset, work: Path, progress: ProgressCallback | None = None
+) -> SplitModel:
+    """Train the split that `spec` describes on `dataset` (images uint8 [N, H, W, C]).
+
+    The same spec, data and seed give the same bytes. Checkpoints lie in `work`; called again after
+    an interruption, the training goes on after the last whole epoch and ends with the same result.
+    The best joint epoch is chosen on the validation split; the test split is only measured.
+
+    Raises `AgilennError`: exit 130 on Ctrl-C (the message says what is kept), exit 3 for a
+    reference that cannot be used, exit 7 where weights cannot be downloaded.
+    """
+    make_deterministic()
+    keras.backend.clear_session()
+    run = _Training(spec, dataset, work, progress or (lambda _: None))
+    try:
+        return run.result()
+    except KeyboardInterrupt:
+        raise AgilennError.of(
+            ExitCode.INTERRUPTED,
+            "training.interrupted",
+            f"training was interrupted in stage {run.where()}; all whole epochs are kept",
+            hint=f"run the same command again to go on from {work / checkpoint.FILE_NAME}",
+        ) from None
+
+
+class _Training:
+    """The state of one training and the loop over its stages."""
+
+    def __init__(
+        self, spec: Spec, dataset: Dataset, work: Path, progress: ProgressCallback
+    ) -> None:
+        self._spec, self._dataset, self._work, self._progress = spec, dataset, work, progress
+        classes = len(dataset.classes)
+        self._networks = build_split(spec, classes)
+        self._reference = build_reference(spec, classes)
+        self._results: dict[str, Any] = {}
+        self._best: dict[str, Any] = {}
+        self._best_arrays: dict[str, npt.NDArray[Any]] = {}
+        self._stage, self._epoch = "reference", 0
+        self._seconds = 0.0
+        self._batch = min(spec.training.batch, len(dataset.train.images))
+        self._batches = len(dataset.train.images) // self._batch
+        self._stages = self._build_stages()
+
+    def where(self) -> str:
+        """Return the stage and epoch, for messages."""
+        return f"{self._stage!r} after {self._epoch} epochs"
+
+    def result(self) -> SplitModel:
+        """Run what is left of the training and return its result."""
+        self._resume()
+        names = [stage.name for stage in self._stages]
+        for position in range(names.index(self._stage), len(names)):
+            self._run_stage(self._stages[position])
+            if position + 1 < len(names):
+                self._stage, self._epoch = names[position + 1], 0
+                self._checkpoint(None)
+        if self._best_arrays:
+            self._assign(self._best_arrays)
+        return self._freeze(self._measure_test())
+
+    def _build_stages(self) -> tuple[Stage, ...]:
+        spec, data, networks, reference = (
+            self._spec,
+            self._dataset,
+            self._networks,
+            self._reference,
+        )
+        training = spec.training
+        full_steps = max(FULL_STEPS, training.steps)
+        auditor = Auditor(networks.extractor, reference, IntegratedGradients(full_steps))
+        self._auditor = auditor
+        prepare = max(1, training.reference_epochs // 2)
+        builtin = spec.reference.model == "builtin"
+        rate = REFERENCE_LEARNING_RATE if builtin else FINE_TUNING_LEARNING_RATE
+        feeding = [
+            *networks.extractor.trainable_variables,
+            *reference.adapter.trainable_variables,
+        ]
+        return (
+            reference_stage(
+                spec,
+                reference,
+                self._optimiser(
+                    "adamw",
+                    rate,
+                    training.reference_epochs,
+                    reference.full.trainable_variables if reference.trainable else [],
+                ),
+                data.validation,
+                data.test,
+            ),
+            extractor_stage(
+                spec,
+                networks,
+                reference,
+                self._optimiser("adamw", PREPROCESSING_LEARNING_RATE, prepare, feeding),
+                auditor,
+                data.train,
+                data.validation,
+                prepare,
+            ),
+            joint_stage(
+                spec,
+                networks,
+                reference,
+                make_attribution(training.attribution, training.steps),
+                self._optimiser(
+                    training.optimizer,
+                    training.learning_rate,
+                    training.epochs,
+                    networks.trainable_variables(),
+                ),
+                auditor,
+                data.validation,
+                lambda: float(self._results["feature_range"]),
+                lambda: self._freeze({}),
+            ),
+        )
+
+    def _optimiser(
+        self, name: str, rate: float, epochs: int, variables: list[Tensor]
+    ) -> Optimiser | None:
+        if not variables:
+            return None
+        decay = self._spec.training.weight_decay
+        return make_optimiser(name, rate, decay, epochs * self._batches, variables)
+
+    def _run_stage(self, stage: Stage) -> None:
+        while self._epoch < stage.epochs:
+            started = time.monotonic()
+            sums: dict[str, Tensor] = {}
+            for images, labels in self._epoch_batches(stage.name, self._epoch):
+                for key, value in stage.step(self._epoch, images, labels).items():
+                    sums[key] = sums.get(key, 0.0) + value
+            metrics = {key: float(value) / self._batches for key, value in sums.items()}
+            metrics.update(stage.measure())
+            self._keep_best(stage, metrics)
+            seconds = time.monotonic() - started
+            self._seconds += seconds
+            self._epoch += 1
+            if self._epoch % self._spec.training.checkpoint == 0 or self._epoch == stage.epochs:
+                self._checkpoint(stage)
+            self._progress(Progress(stage.name, self._epoch, stage.epochs, metrics, seconds))
+        self._results.update(stage.finish())
+
+    def _epoch_batches(self, stage: str, epoch: int) -> list[tuple[Tensor, Tensor]] | Any:
+        split: Split = self._dataset.train
+        seed = derive_seed(self._spec.seed, "shuffle", stage, epoch)
+        order = np.random.default_rng(seed).permutation(len(split.images))
+        for index in range(self._batches):
+            chosen = order[index * self._batch : (index + 1) * self._batch]
+            yield tf.constant(normalise(split.images[chosen])), tf.constant(split.labels[chosen])
+
+    def _keep_best(self, stage: Stage, metrics: Mapping[str, float]) -> None:
+        score = stage.score(self._epoch, metrics)
+        if score is not None and score >= self._best.get("score", -np.inf):
+            self._best = {"score": score, "epoch": self._epoch + 1}
+            self._best_arrays = _values(self._split_variables())
+
+    def _split_variables(self) -> dict[str, Tensor]:
+        networks = self._networks
+        named = {"levels": networks.levels, "weight": networks.weight}
+        for name in ("extractor", "local", "remote"):
+            named.update(_numbered(name, getattr(networks, name).weights))
+        return named
+
+    def _all_variables(self, stage: Stage | None) -> dict[str, Tensor]:
+        named = self._split_variables()
+        for name, model in self._reference.networks().items():
+            named.update(_numbered(name, model.weights))
+        if stage is not None and stage.optimiser is not None:
+            named.update(_numbered("optimiser", stage.optimiser.variables))
+        return named
+
+    def _checkpoint(self, stage: Stage | None) -> None:
+        arrays = _values(self._all_variables(stage))
+        arrays.update({f"best/{name}": value for name, value in self._best_arrays.items()})
+        state = {
+            "fingerprint": training_fingerprint(self._spec, self._dataset),
+            "stage": self._stage,
+            "epoch": self._epoch,
+            "best": self._best,
+            "results": self._results,
+            "seconds": self._seconds,
+        }
+        checkpoint.write(self._work, Checkpoint(arrays, state))
+
+    def _resume(self) -> None:
+        found = checkpoint.read(self._work, training_fingerprint(self._spec, self._dataset))
+        if found is None:
+            return
+        state = found.state
+        self._stage, self._epoch = state["stage"], state["epoch"]
+        self._best, self._results = dict(state["best"]), dict(state["results"])
+        self._seconds = state["seconds"]
+        stage = next(stage for stage in self._stages if stage.name == self._stage)
+        self._best_arrays = {
+            name.removeprefix("best/"): value
+            for name, value in found.arrays.items()
+            if name.startswith("best/")
+        }
+        for name, variable in self._all_variables(stage if self._epoch else None).items():
+            variable.assign(found.arrays[name])
+
+    def _assign(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        for name, variable in self._split_variables().items():
+            variable.assign(arrays[name])
+
+    def _freeze(self, metrics: Mapping[str, Any]) -> SplitModel:
+        networks, spec = self._networks, self._spec
+        alpha = combination_weight(networks.weight, spec.training.temperature)
+        return SplitModel(
+            extractor=networks.extractor,
+            local=networks.local,
+            remote=networks.remote,
+            levels=spread(networks.levels.numpy()).astype(np.float32),
+            alpha=float(alpha),
+            top=spec.split.top,
+            classes=self._dataset.classes,
+            metrics=metrics,
+        )
+
+    def _measure_test(self) -> dict[str, Any]:
+        test, top = self._dataset.test, self._spec.split.top
+        found = self._freeze({}).predict(test.images)
+        importance = self._auditor.importance(test.images, test.labels)
+
+        def right(logits: npt.NDArray[np.float32]) -> float:
+            return float((logits.argmax(axis=1) == test.labels).mean())
+
+        return {
+            "accuracy_reference": self._results["accuracy_reference"],
+            "accuracy_reference_on_features": importance.accuracy,
+            "accuracy_float": right(found.combined),
+            "accuracy_local": right(found.local),
+            "accuracy_remote": right(found.remote),
+            "skewness": importance.skewness(top),
+            "disorder": importance.disorder(top),
+            "alpha": float(
+                combination_weight(self._networks.weight, self._spec.training.temperature)
+            ),
+            "k": top,
+            "channels": self._spec.feature_shape[2],
+            "epochs": self._spec.training.epochs,
+            "best_epoch": self._best.get("epoch", self._spec.training.epochs),
+            "seconds": round(self._seconds, 3),
+        }
+
+
+def _numbered(name: str, variables: list[Tensor]) -> dict[str, Tensor]:
+    return {f"{name}/{index:04d}": variable for index, variable in enumerate(variables)}
+
+
+def _values(variables: Mapping[str, Tensor]) -> dict[str, npt.NDArray[Any]]:
+    return {name: np.array(variable.numpy()) for name, variable in variables.items()}

@@ -1,0 +1,104 @@
+"""Quantisation-aware fine-tuning of extractor and local net with tfmot.
+
+The float split teaches: its features and logits on the calibration images are the targets, so no
+labels are needed, and the remote net and the codebook stay as they were trained.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from agilenn_cc.learn.backend import (
+    Model,
+    Tensor,
+    derive_seed,
+    keras,
+    quiet_native_logs,
+    tf,
+)
+from agilenn_cc.learn.split_model import SplitModel, normalise
+
+with quiet_native_logs():
+    import tensorflow_model_optimization as tfmot
+
+EPOCHS = 3
+LEARNING_RATE = 2e-4
+MOST_IMAGES = 10_000
+
+
+def fine_tune(
+    split: SplitModel, images: npt.NDArray[np.uint8], seed: int, batch: int
+) -> tuple[Model, Model]:
+    """Return (extractor, local net) with quantisation in the loop, ready for the converter.
+
+    The split's own networks are not changed. The input's range is pinned to all pixel values and
+    the local net's input range to the features', so that the scales meet as the device needs them.
+    """
+    images = images[:MOST_IMAGES]
+    with quiet_native_logs():
+        extractor = tfmot.quantization.keras.quantize_model(_copy(split.extractor))
+        local = tfmot.quantization.keras.quantize_model(_copy(split.local))
+    step = _make_step(split, extractor, local)
+    size = min(batch, len(images))
+    for epoch in range(EPOCHS):
+        random = np.random.default_rng(derive_seed(seed, "aware", epoch))
+        order = random.permutation(len(images))
+        for start in range(0, len(images) - size + 1, size):
+            step(tf.constant(normalise(images[order[start : start + size]])))
+    _pin_input(extractor, -1.0, 127 / 128)
+    _pin_input(local, *_output_range(extractor))
+    return extractor, local
+
+
+def _copy(model: Model) -> Model:
+    copied = keras.models.clone_model(model)
+    copied.set_weights(model.get_weights())
+    return copied
+
+
+def _make_step(split: SplitModel, extractor: Model, local: Model) -> Tensor:
+    variables = [*extractor.trainable_variables, *local.trainable_variables]
+    optimiser = keras.optimizers.Adam(LEARNING_RATE, jit_compile=False)
+    optimiser.build(variables)
+    top = split.top
+
+    def run(images: Tensor) -> None:
+        wanted = split.extractor(images, training=False)
+        wanted_logits = split.local(wanted[..., :top], training=False)
+        with tf.GradientTape() as tape:
+            features = extractor(images, training=True)
+            logits = local(features[..., :top], training=True)
+            loss = tf.reduce_mean(tf.square(features - wanted))
+            loss += tf.reduce_mean(tf.square(logits - wanted_logits))
+        gradients = tape.gradient(loss, variables)
+        optimiser.apply_gradients(zip(gradients, variables, strict=True))
+
+    return tf.function(run)
+
+
+def _pin_input(model: Model, low: float, high: float) -> None:
+    """Set the range of the fake quantiser behind the model's input."""
+    for layer in model.layers:
+        if type(layer).__name__ == "QuantizeLayer":
+            for variable in layer.weights:
+                if variable.name.endswith("_min:0"):
+                    variable.assign(low)
+                elif variable.name.endswith("_max:0"):
+                    variable.assign(high)
+            return
+    raise ValueError(f"{model.name} has no quantised input")
+
+
+def _output_range(model: Model) -> tuple[float, float]:
+    """Return the range of the last fake quantiser of `model`'s activations."""
+    found: dict[str, float] = {}
+    for layer in model.layers:
+        for variable in layer.weights:
+            if "kernel" in variable.name or "pre_activation" in variable.name:
+                continue
+            if variable.name.endswith("min:0"):
+                found["low"] = float(variable)
+            elif variable.name.endswith("max:0"):
+                found["high"] = float(variable)
+    return found["low"], found["high"]
