@@ -19,6 +19,7 @@ from agilenn_cc.spec.layers import (
     format_shape,
     layer_shapes,
 )
+from agilenn_cc.spec.messages import in_order
 from agilenn_cc.spec.model import BUILTIN_REFERENCES, KNOWN_IMAGES, Spec
 from agilenn_cc.spec.overrides import looks_like_path
 from agilenn_cc.spec.source import Document
@@ -30,7 +31,7 @@ _LZW_BITS = 12
 
 def check(spec: Spec, document: Document) -> tuple[Diagnostic, ...]:
     """Return everything that is wrong between keys."""
-    return tuple(_Checker(spec, document).findings())
+    return in_order(_Checker(spec, document).findings())
 
 
 class _Checker:
@@ -139,11 +140,11 @@ class _Checker:
                 f"({format_shape(features[0])}) and some must be left to send",
                 f"choose 1 to {channels - 1}" if channels > 1 else "widen the extractor",
             )
-            return
+        sent = max(1, channels - top)
         yield from self.shapes("local", network.local, (height, width, top))
         if not isinstance(network.remote, MobileNetV2):
-            yield from self.shapes("remote", network.remote, (height, width, channels - top))
-        yield from self.fragments(height * width * (channels - top))
+            yield from self.shapes("remote", network.remote, (height, width, sent))
+        yield from self.fragments(height * width * sent)
 
     def layer_error(
         self, part: str, index: int, message: str, hint: str | None = None

@@ -64,11 +64,13 @@ _SYNONYMS = {
 
 _MEANINGS = {
     "COUNT": "a whole number",
+    "MOBILENET": "`mobilenetv2`",
     "KERNEL": "a size such as 3x3",
     "STRIDE": "a stride such as /2",
     "NUMBER": "a number such as 0.5",
     "REPEAT": "a repeat such as 2x",
     "$END": "the end of the line",
+    "<END-OF-FILE>": "the end of the line",
 }
 
 _MAXIMUM = {"filters": 2048, "kernel": 15, "stride": 15, "window": 64, "units": 4096, "repeat": 64}
@@ -224,13 +226,21 @@ def _explain(word: str, expected: set[str], form: str | None) -> tuple[str, str 
         known = nearest(word.lower(), ACTIVATIONS)
         hint = f"did you mean `{known}`?" if known else form_hint
         return f"`{word}` is not an activation; relu and relu6 are", hint
-    words = [t.lower() for t in expected if t.isalpha() and t.lower() not in ("count", "kernel")]
+    words = [_MEANINGS.get(name, name.lower()).strip("`") for name in expected]
+    words = [candidate for candidate in words if candidate.isalnum()]
     known = nearest(word.lower(), words)
     if known is not None:
         return f"`{word}` is not known here", f"did you mean `{known}`?"
+    if word.endswith(","):
+        return (
+            f"a comma stands after `{word[:-1]}`",
+            "separate the words of a layer by spaces alone",
+        )
+    if "STRIDE" in expected and word.isdigit():
+        return f"`{word}` is not a stride", f"a stride is written with a slash: /{word}"
     if expected == {"KERNEL"} and word.isdigit():
         return f"`{word}` is not a kernel size", f"write it as height x width: {word}x{word}"
-    if expected == {"$END"}:
+    if expected <= {"$END", "<END-OF-FILE>"}:
         return f"`{word}` is too much: the layer is complete before it", form_hint
     return f"`{word}` stands where {_wanted(expected)} should", form_hint
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -30,17 +30,31 @@ _BOUNDS = {
 
 def explain(error: ValidationError, document: Document) -> tuple[Diagnostic, ...]:
     """Return a diagnostic for each finding, in the order in which they stand in the file."""
-    diagnostics = [
+    found: list[dict[str, Any]] = [dict(each) for each in error.errors(include_url=False)]
+    misspelt = {_meant(details["loc"]) for details in found if details["type"] == "extra_forbidden"}
+    return in_order(
         diagnostic
-        for details in error.errors(include_url=False)
-        for diagnostic in _explain_one(dict(details), document)
-    ]
+        for details in found
+        # A misspelt key is told once, not also as a missing one.
+        if details["type"] != "missing" or details["loc"] not in misspelt
+        for diagnostic in _explain_one(details, document)
+    )
+
+
+def in_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """Sort diagnostics by where they stand."""
 
     def place(diagnostic: Diagnostic) -> tuple[str, int, int]:
         where = diagnostic.where
         return (where.file, where.line, where.column) if where else ("", 0, 0)
 
     return tuple(sorted(diagnostics, key=place))
+
+
+def _meant(path: KeyPath) -> KeyPath | None:
+    """Return the path of the known key that an unknown one most likely stands for."""
+    key = nearest(path[-1].lower(), keys_of(sections()[path[:-1]]))
+    return (*path[:-1], key) if key else None
 
 
 def _explain_one(details: Mapping[str, Any], document: Document) -> Iterator[Diagnostic]:
@@ -66,10 +80,10 @@ def _unknown_key(path: KeyPath, document: Document) -> Diagnostic:
     known = keys_of(everything[parent])
     section = f"`{'.'.join(parent)}` has" if parent else "a spec has"
     message = f"{section} no key `{key}`"
-    candidate = nearest(key.lower(), known)
+    meant = _meant(path)
     homes = [home for home, model in everything.items() if key in keys_of(model)]
-    if candidate is not None:
-        hint = f"did you mean `{candidate}`?"
+    if meant is not None:
+        hint = f"did you mean `{meant[-1]}`?"
     elif homes:
         hint = f"it belongs elsewhere: `{'.'.join((*homes[0], key))}`"
     else:
@@ -127,7 +141,7 @@ def _wrong_value(
     if kind == "literal_error":
         options = _literals(context["expected"])
         known = nearest(str(value).lower(), options)
-        hint = f"did you mean `{known}`?" if known else f"one of: {', '.join(options)}"
+        hint = f"did you mean `{known}`?" if known else f"it can be: {', '.join(options)}"
         return f"`{name}` cannot be `{_show(value)}`", hint
     if kind in _BOUNDS:
         word, phrase = _BOUNDS[kind]
@@ -138,6 +152,8 @@ def _wrong_value(
     if kind in ("model_type", "model_attributes_type", "dict_type"):
         section = sections().get(path)
         keys = ", ".join(keys_of(section)) if section else ""
+        if path == ("dataset",) and isinstance(value, str):
+            return f"`{name}` is a section, not `{_show(value)}`", f"write {{name: {value}}}"
         return f"`{name}` is a section, not `{_show(value)}`", f"its keys are: {keys}"
     expected = _EXPECTED.get(kind)
     if expected is None:

@@ -165,7 +165,7 @@ class NodeReader:
         except ValueError:
             return text
         if tag not in ("str", "timestamp"):
-            message = f"the tag `{node.tag}` has no meaning in a spec"
+            message = f"the tag `!!{tag}` has no meaning in a spec"
             self.report("spec.syntax", message, self.mark(node), "remove it")
         return text
 
@@ -201,15 +201,22 @@ class NodeReader:
         message, hint = str(error), None
         if isinstance(error, MarkedYAMLError):
             mark = error.problem_mark or error.context_mark
+            if error.context_mark is not None and _is_open(error.problem or ""):
+                # The end of the file is where it shows; what was opened is where it is mended.
+                mark = error.context_mark
             if mark is not None:
                 where = self.position(mark.line, mark.column)
-            message = error.problem or error.context or "this is not YAML"
+            message = (error.problem or error.context or "this is not YAML").removeprefix("but ")
             hint = _syntax_hint(message, where.text or "")
         elif isinstance(error, ReaderError):
             message, hint = "a control character stands in the file", "remove it"
             before = "\n".join(self.source).encode()[: error.position].decode(errors="ignore")
             where = self.position(before.count("\n"), len(before.rpartition("\n")[2]))
         return Diagnostic("spec.syntax", f"YAML: {message}", where, hint)
+
+
+def _is_open(problem: str) -> bool:
+    return "end>" in problem or "end of stream" in problem or "expected ':'" in problem
 
 
 def _syntax_hint(problem: str, line: str) -> str | None:

@@ -27,7 +27,7 @@ def parse_bytes(value: object) -> int:
     """Read a number of bytes: `64 KiB`, `1400 B`, or a plain whole number."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    number, unit = _split(value, _BYTES, "a size such as 64 KiB")
+    number, unit = _split(value, _BYTES, "a size", "64 KiB")
     size = number * _BYTES[unit]
     if size != int(size):
         raise UnitError(f"`{value}` is not a whole number of bytes", "use a smaller unit")
@@ -38,7 +38,7 @@ def parse_milliseconds(value: object) -> float:
     """Read a time in milliseconds: `50 ms`, `900 us`, `0.5 s`. The unit is required."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         raise UnitError(f"`{value}` has no unit of time", f"write `{value} ms` or `{value} s`")
-    number, unit = _split(value, _MILLISECONDS, "a time such as 50 ms")
+    number, unit = _split(value, _MILLISECONDS, "a time", "50 ms")
     return number * _MILLISECONDS[unit]
 
 
@@ -75,10 +75,12 @@ def parse_server(value: object) -> str:
     return value
 
 
-def _split(value: object, units: dict[str, float] | dict[str, int], like: str) -> tuple[float, str]:
+def _split(
+    value: object, units: dict[str, float] | dict[str, int], kind: str, example: str
+) -> tuple[float, str]:
     match = QUANTITY.fullmatch(value) if isinstance(value, str) else None
     if match is None:
-        raise UnitError(f"`{value}` is not {like}", f"write {like}")
+        raise UnitError(f"`{value}` is not {kind}", f"write it like `{example}`")
     number, unit = match.groups()
     if unit in units:
         return float(number), unit
