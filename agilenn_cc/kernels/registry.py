@@ -1,0 +1,35 @@
+"""Kernels by name: the built-in ones and those of installed plugins."""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint, entry_points
+from typing import cast
+
+from agilenn_cc.errors import AgilennError, ExitCode, nearest
+from agilenn_cc.kernels.base import Kernel
+
+GROUP = "agilenn_cc.kernels"
+_BUILT_IN = (EntryPoint("specialised", "agilenn_cc.kernels.specialised:SPECIALISED", GROUP),)
+
+
+def _points() -> dict[str, EntryPoint]:
+    return {point.name: point for point in (*_BUILT_IN, *entry_points(group=GROUP))}
+
+
+def list_kernels() -> tuple[str, ...]:
+    """Return the names of all kernels."""
+    return tuple(sorted(_points()))
+
+
+def get_kernel(name: str) -> Kernel:
+    """Return a kernel by name; AgilennError (exit code 2) if there is none."""
+    points = _points()
+    if name not in points:
+        guess = nearest(name, points)
+        raise AgilennError.of(
+            ExitCode.USAGE,
+            "kernels.unknown",
+            f"there is no kernel choice '{name}'",
+            hint=f"did you mean '{guess}'?" if guess else "known: " + ", ".join(sorted(points)),
+        )
+    return cast(Kernel, points[name].load())

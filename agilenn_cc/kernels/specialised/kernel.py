@@ -1,0 +1,47 @@
+"""The `specialised` kernel: which operators it takes, and which generator each goes to."""
+
+from __future__ import annotations
+
+from agilenn_cc.ir.ops import AveragePool, Conv2D, DepthwiseConv2D, MaxPool, Op, window_of
+from agilenn_cc.ir.types import TensorType
+from agilenn_cc.kernels.base import LayoutWish, StageCode, StageContext
+from agilenn_cc.kernels.specialised.convolution import (
+    convolution_wish,
+    generate_convolution,
+    generate_depthwise,
+)
+from agilenn_cc.kernels.specialised.pooling import generate_pool
+
+
+class SpecialisedKernel:
+    """C++ templates over the layer's constants, with weights laid out ahead of time."""
+
+    name = "specialised"
+
+    def refuses(self, op: Op, source: TensorType, output: TensorType) -> str | None:
+        """Return why an operator has no row stage here, or None."""
+        if not isinstance(op, Conv2D | DepthwiseConv2D | AveragePool | MaxPool):
+            return f"{type(op).__name__} slides no window"
+        return None
+
+    def wish(self, op: Op, source: TensorType, is_input: bool) -> LayoutWish:
+        """Return the layout wanted for the operator's input rows."""
+        if isinstance(op, Conv2D):
+            return convolution_wish(op, source, is_input)
+        window = window_of(op)
+        assert window is not None
+        _, _, padding = window
+        margins = padding[2:] if isinstance(op, DepthwiseConv2D) else (0, 0)
+        return LayoutWish(margins[0], margins[1], even_pixels=False, slack=0)
+
+    def generate(self, context: StageContext) -> StageCode:
+        """Return the C++ of the operator's row stage."""
+        if isinstance(context.op, Conv2D):
+            return generate_convolution(context, context.op)
+        if isinstance(context.op, DepthwiseConv2D):
+            return generate_depthwise(context, context.op)
+        assert isinstance(context.op, AveragePool | MaxPool)
+        return generate_pool(context, context.op)
+
+
+SPECIALISED = SpecialisedKernel()

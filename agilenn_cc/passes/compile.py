@@ -1,0 +1,173 @@
+"""Graph and target to Program: runs the passes, writes the sources, adds up the costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from agilenn_cc.errors import AgilennError, ExitCode
+from agilenn_cc.ir.combine import alpha_q15
+from agilenn_cc.ir.graph import Graph
+from agilenn_cc.ir.ops import Lookup
+from agilenn_cc.kernels import get_kernel
+from agilenn_cc.passes.costs import macs, parameters
+from agilenn_cc.passes.plan import Plan, make_plan
+from agilenn_cc.passes.program import LayerCost, Placement, Program, Stage
+from agilenn_cc.passes.source import (
+    Interface,
+    layers_header,
+    layers_source,
+    network_header,
+    network_source,
+    weights_header,
+)
+from agilenn_cc.passes.taps import find_taps, stage_symbols
+from agilenn_cc.resources import templates_dir
+from agilenn_cc.targets import Target
+
+
+def compile(  # noqa: A001
+    graph: Graph,
+    target: Target,
+    *,
+    model_id: int,
+    alpha: float,
+    classes: Sequence[str],
+    levels: int,
+    kernels: str = "specialised",
+) -> Program:
+    """Compile a network for a target.
+
+    alpha is the weight of the local answer in [0, 1], levels the size of the codebook, model_id the
+    32-bit number of the datagrams. Raises AgilennError (exit code 4) if a layer is not available.
+    """
+    plan = make_plan(graph, get_kernel(kernels))
+    interface = _interface(plan, model_id, alpha, tuple(classes), levels)
+    files = {
+        "Generated/network.hpp": network_header(plan.graph, interface),
+        "Generated/network.cpp": network_source(plan, interface),
+        "Generated/layers.hpp": layers_header(plan),
+        "Generated/layers.cpp": layers_source(plan),
+        "Generated/row_kernels.hpp": (templates_dir() / "model" / "row_kernels.hpp").read_text(
+            encoding="utf-8"
+        ),
+    }
+    ops = {node.name: node.op for node in plan.stream.nodes if node.op is not None}
+    ops |= dict(plan.stream.vectors)
+    for name, code in plan.code.items():
+        if code.tables:
+            files[f"Generated/weights_{name}.hpp"] = weights_header(name, ops[name], code)
+    symbols = stage_symbols(plan)
+    return Program(
+        name=graph.name,
+        target=target.name,
+        model_id=model_id,
+        files={path: text.encode() for path, text in files.items()},
+        stages=_stages(plan),
+        taps=find_taps(plan),
+        phases=symbols,
+        buffers=_buffers(plan, target),
+        layers=_layers(plan),
+        input_shape=_shape(graph, graph.inputs[0]),
+        feature_shape=interface.feature_shape,
+        top_channels=interface.top_channels,
+        sent_channels=interface.sent_channels,
+        levels=levels,
+        classes=interface.classes,
+    )
+
+
+def _shape(graph: Graph, tensor: str) -> tuple[int, int, int]:
+    height, width, channels = graph.tensors[tensor].shape
+    return height, width, channels
+
+
+def _interface(
+    plan: Plan, model_id: int, alpha: float, classes: tuple[str, ...], levels: int
+) -> Interface:
+    graph = plan.graph
+    logits = graph.tensors[graph.outputs[0]]
+    if logits.shape != (len(classes),):
+        raise AgilennError.of(
+            ExitCode.UNSUPPORTED,
+            "passes.class-count",
+            f"the network has {logits.elements} outputs for {len(classes)} classes",
+            hint="end the local network with 'dense classes'",
+        )
+    lookup = next((node for node in plan.stream.nodes if node.kind == "lookup"), None)
+    if lookup is None:
+        shape = _shape(graph, graph.inputs[0])
+        return Interface(model_id, alpha_q15(1.0), classes, levels, shape[2], 0, shape)
+    assert isinstance(lookup.op, Lookup)
+    if int(lookup.op.table.max()) >= levels:
+        raise AgilennError.of(
+            ExitCode.UNSUPPORTED,
+            "passes.level-count",
+            f"the quantiser yields index {int(lookup.op.table.max())} with {levels} levels",
+            hint="quantise again with the codebook that the network was trained with",
+        )
+    view = lookup.sources[0]
+    shape = _shape(graph, view.base)
+    return Interface(model_id, alpha_q15(alpha), classes, levels, view.begin, view.channels, shape)
+
+
+def _stages(plan: Plan) -> tuple[Stage, ...]:
+    stages = []
+    for node in plan.stream.nodes:
+        kernel = plan.kernels[node.name].name if node.name in plan.kernels else "built-in"
+        function = (
+            f"{node.name}_add" if node.kind in ("mean", "image-dense") else f"{node.name}_row"
+        )
+        kind = type(node.op).__name__ if node.op is not None else "Input"
+        stages.append(Stage(node.name, function, kind, kernel, node.phase))
+    for name, op in plan.stream.vectors:
+        phase = plan.stream.phases[op.name]
+        stages.append(Stage(name, f"{name}_vector", type(op).__name__, "built-in", phase))
+    return tuple(stages)
+
+
+def _buffers(plan: Plan, target: Target) -> tuple[Placement, ...]:
+    region = target.region_for("data").name
+    buffers = []
+    for node in plan.stream.nodes:
+        if node.output is not None:
+            size = plan.ring_bytes(node.output)
+            buffers.append(Placement(f"{node.name}_rows", size, region, "rolling rows"))
+        elif node.kind == "lookup":
+            size = plan.layouts[node.sources[0].base].columns * node.sources[0].channels
+            buffers.append(Placement(f"{node.name}_row_symbols", size, region, "symbols of a row"))
+        elif node.op is not None:
+            channels = plan.graph.tensors[node.op.output].channels
+            buffers.append(Placement(f"{node.name}_sums", 4 * channels, region, "running sums"))
+            buffers.append(Placement(f"{node.name}_values", channels, region, "vector"))
+    for name, op in plan.stream.vectors:
+        channels = plan.graph.tensors[op.output].channels
+        buffers.append(Placement(f"{name}_values", channels, region, "vector"))
+    buffers.append(Placement("done", 2 * len(plan.stream.nodes), region, "row counters"))
+    buffers.append(Placement("output", 8, region, "symbol sink"))
+    return tuple(buffers)
+
+
+def _layers(plan: Plan) -> tuple[LayerCost, ...]:
+    by_op = {node.op.name: node for node in plan.stream.nodes if node.op is not None}
+    names = {op.name: name for name, op in plan.stream.vectors}
+    names |= {op_name: node.name for op_name, node in by_op.items()}
+    layers = []
+    for op in plan.graph.ops:
+        name = names.get(op.name, "")
+        node = by_op.get(op.name)
+        output = plan.graph.tensors[op.output]
+        stored = node is not None and node.output is not None
+        kernel = plan.kernels[name].name if name in plan.kernels else "built-in"
+        layers.append(
+            LayerCost(
+                op.name,
+                type(op).__name__,
+                kernel if name else "view",
+                output.shape,
+                macs(plan.graph, op),
+                parameters(op),
+                plan.code[name].weight_bytes if name else 0,
+                plan.ring_bytes(op.output) if stored else 0,
+            )
+        )
+    return tuple(layers)

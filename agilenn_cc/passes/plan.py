@@ -1,0 +1,87 @@
+"""The plan of a network: stages, layouts, ring depths and the code of each stage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from agilenn_cc.errors import AgilennError, Diagnostic, ExitCode
+from agilenn_cc.ir.graph import Graph, verify
+from agilenn_cc.kernels.base import Kernel, RowLayout, StageCode, StageContext
+from agilenn_cc.kernels.heads import generate_head
+from agilenn_cc.passes.layouts import choose_layouts
+from agilenn_cc.passes.legalise import fold_padding
+from agilenn_cc.passes.schedule import ring_depths
+from agilenn_cc.passes.stream import Node, Stream, build_stream
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that the source text is written from."""
+
+    graph: Graph
+    stream: Stream
+    layouts: Mapping[str, RowLayout]
+    depths: Mapping[str, int]
+    kernels: Mapping[str, Kernel]
+    code: Mapping[str, StageCode]
+
+    def ring_bytes(self, tensor: str) -> int:
+        """Return the bytes of a stored tensor's ring."""
+        layout = self.layouts[tensor]
+        depth = -(-self.depths[tensor] // layout.block_rows)
+        return depth * layout.row_bytes
+
+
+def make_plan(graph: Graph, kernel: Kernel) -> Plan:
+    """Run the passes up to code; AgilennError (exit code 4) lists what cannot be compiled."""
+    graph = verify(fold_padding(verify(graph)))
+    stream = build_stream(graph)
+    kernels = {node.name: kernel for node in stream.nodes if node.kind == "window"}
+    _check(graph, stream, kernels)
+    layouts = choose_layouts(graph, stream, kernels)
+    code: dict[str, StageCode] = {}
+    for node in stream.nodes:
+        if node.kind == "window":
+            code[node.name] = kernels[node.name].generate(_context(graph, node, layouts))
+        elif node.op is not None:
+            bases = tuple(view.base for view in node.sources)
+            channels = node.sources[0].channels
+            code[node.name] = generate_head(node.op, graph, layouts, bases, channels)
+    for name, op in stream.vectors:
+        code[name] = generate_head(op, graph, layouts, (), 0)
+    return Plan(graph, stream, layouts, ring_depths(stream), kernels, code)
+
+
+def _context(graph: Graph, node: Node, layouts: Mapping[str, RowLayout]) -> StageContext:
+    assert node.op is not None
+    assert node.output is not None
+    source = node.sources[0].base
+    return StageContext(
+        node.op,
+        node.name,
+        graph.tensors[source],
+        graph.tensors[node.output],
+        layouts[source],
+        layouts[node.output],
+    )
+
+
+def _check(graph: Graph, stream: Stream, kernels: Mapping[str, Kernel]) -> None:
+    problems = []
+    for node in stream.nodes:
+        if node.kind != "window" or node.op is None or node.output is None:
+            continue
+        kernel = kernels[node.name]
+        types = graph.tensors[node.sources[0].base], graph.tensors[node.output]
+        reason = kernel.refuses(node.op, *types)
+        if reason is not None:
+            problems.append(
+                Diagnostic(
+                    "passes.unsupported",
+                    f"layer '{node.op.name}': {reason}",
+                    hint=f"the kernels '{kernel.name}' cannot compute it; choose others",
+                )
+            )
+    if problems:
+        raise AgilennError(ExitCode.UNSUPPORTED, problems)

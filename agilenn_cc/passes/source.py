@@ -1,0 +1,290 @@
+"""Writes the C++ of a plan: `network.hpp`, `network.cpp` and one weights file a layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agilenn_cc.ir.combine import local_scale_q24
+from agilenn_cc.ir.graph import Graph
+from agilenn_cc.ir.ops import Op
+from agilenn_cc.kernels.base import StageCode
+from agilenn_cc.passes.costs import macs, parameters
+from agilenn_cc.passes.plan import Plan
+from agilenn_cc.passes.stages import Function, stage_text
+from agilenn_cc.passes.stream import Node
+
+
+@dataclass(frozen=True)
+class Interface:
+    """The constants of `network.hpp` that the graph does not hold."""
+
+    model_id: int
+    alpha_q15: int
+    classes: tuple[str, ...]
+    levels: int
+    top_channels: int
+    sent_channels: int
+    feature_shape: tuple[int, int, int]
+
+
+def camel(name: str) -> str:
+    """Return a snake-case identifier as a CamelCase one."""
+    return "".join(part.capitalize() for part in name.split("_"))
+
+
+def _quoted(text: str) -> str:
+    encoded = []
+    for byte in text.encode("utf-8"):
+        char = chr(byte)
+        if char in '"\\' or char == "?":
+            encoded.append("\\" + char)
+        elif 32 <= byte < 127:
+            encoded.append(char)
+        else:
+            encoded.append(f"\\{byte:03o}")
+    return '"' + "".join(encoded) + '"'
+
+
+def network_header(graph: Graph, interface: Interface) -> str:
+    """Return `network.hpp`."""
+    rows, columns, channels = graph.tensors[graph.inputs[0]].shape
+    logits = graph.tensors[graph.outputs[0]]
+    feature_rows, feature_columns, _ = interface.feature_shape
+    symbols = feature_rows * feature_columns * interface.sent_channels
+    return f"""\
+// The network '{graph.name}': pixel rows in, symbols and local logits out.
+#pragma once
+
+#include <cstdint>
+
+namespace agilenn::network {{
+
+inline constexpr std::uint16_t kInputRows = {rows};
+inline constexpr std::uint16_t kInputColumns = {columns};
+inline constexpr std::uint16_t kInputChannels = {channels};
+inline constexpr std::uint16_t kInputRowBytes = {columns * channels};
+inline constexpr std::uint16_t kFeatureRows = {feature_rows};
+inline constexpr std::uint16_t kFeatureColumns = {feature_columns};
+inline constexpr std::uint16_t kSentChannels = {interface.sent_channels};
+inline constexpr std::uint16_t kTopChannels = {interface.top_channels};
+inline constexpr std::uint16_t kClasses = {len(interface.classes)};
+inline constexpr std::uint8_t kLevels = {interface.levels};
+inline constexpr std::uint32_t kModelId = 0x{interface.model_id:08x};
+inline constexpr std::uint32_t kSymbolCount = {symbols};  // rows x columns x sent channels
+inline constexpr std::uint16_t kAlphaQ15 = {interface.alpha_q15};  // weight of the local answer
+
+// A local logit is (q - zero point) * scale; the scale is in units of 2^-24.
+inline constexpr std::int32_t kLocalScaleQ24 = {local_scale_q24(logits.scale)};
+inline constexpr std::int32_t kLocalZeroPoint = {logits.zero_point};
+
+extern const char* const kClassNames[kClasses];
+
+// Receives the symbols of a feature row: channel after channel, each from left to right.
+using SymbolSink = void (*)(void* context, const std::uint8_t* symbols, std::uint16_t count);
+
+// Forgets the previous frame.
+void begin_frame();
+
+// Takes the next row of raw pixels (kInputRowBytes) and runs every layer as far as rows allow.
+void push_row(const std::uint8_t* pixels, SymbolSink sink, void* context);
+
+// The local answer, kClasses values; valid after row kInputRows - 1.
+const std::int8_t* local_logits();
+
+}}  // namespace agilenn::network
+"""
+
+
+def weights_header(layer: str, op: Op, code: StageCode) -> str:
+    """Return a layer's constants."""
+    return f"""\
+// Constants of layer '{op.name}'.
+#pragma once
+
+#include "row_kernels.hpp"
+
+namespace agilenn::network::{layer} {{
+
+{code.tables.rstrip()}
+
+}}  // namespace agilenn::network::{layer}
+"""
+
+
+def _table(plan: Plan) -> list[str]:
+    lines = [f"//   {'layer':<16} {'kind':<16} {'output':>12} {'MACs':>12} {'parameters':>12}"]
+    for op in plan.graph.ops:
+        shape = "x".join(str(n) for n in plan.graph.tensors[op.output].shape)
+        kind = type(op).__name__
+        lines.append(
+            f"//   {op.name:<16} {kind:<16} {shape:>12} {macs(plan.graph, op):>12,}"
+            f" {parameters(op):>12,}"
+        )
+    return lines
+
+
+def _struct(name: str, code: StageCode, output: str | None) -> str:
+    lines = [f"struct {camel(name)} {{"]
+    if output is not None:
+        lines.append(f"    using Output = {output};")
+    for declaration, value in code.traits:
+        lines.append(f"    static constexpr {declaration} = {value};")
+    for member, element, table in (
+        ("kWeights", "std::int16_t", "kWeightTable"),
+        ("kWeights", "std::int8_t", "kWeightTable"),
+        ("kScales", "kernels::ChannelScale", "kScaleTable"),
+        ("kIndexTable", "std::uint8_t", "kIndexTable"),
+    ):
+        if f"{element} {table}[" in code.tables:
+            lines.append(f"    static constexpr const {element}* {member} = {name}::{table};")
+    return "\n".join([*lines, "};"])
+
+
+def _output_type(plan: Plan, node: Node) -> str | None:
+    if node.kind in ("window", "add"):
+        assert node.output is not None
+        return plan.layouts[node.output].element
+    return "std::int8_t" if node.kind in ("mean", "image-dense") else None
+
+
+def _functions(plan: Plan) -> list[Function]:
+    functions = [f for node in plan.stream.nodes for f in stage_text(plan, node).functions]
+    for name, _ in plan.stream.vectors:
+        functions.append(
+            Function(
+                f"void {name}_vector(std::int8_t* out, const std::int8_t* values)",
+                f"    kernels::multiply_vector<{camel(name)}>(out, values);",
+            )
+        )
+    return functions
+
+
+def layers_header(plan: Plan) -> str:
+    """Return `layers.hpp`: the stage functions, in the order in which rows pass."""
+    declarations = "\n".join(f"{f.signature};" for f in _functions(plan))
+    return f"""\
+// The layers of network '{plan.graph.name}': each function computes one row of one layer.
+#pragma once
+
+#include <cstdint>
+
+#include "row_kernels.hpp"
+
+namespace agilenn::network {{
+
+{declarations}
+
+}}  // namespace agilenn::network
+"""
+
+
+def layers_source(plan: Plan) -> str:
+    """Return `layers.cpp`: what the kernels know of each layer, and the stage functions."""
+    with_tables = sorted(name for name, code in plan.code.items() if code.tables)
+    structs = []
+    for node in plan.stream.nodes:
+        code = plan.code.get(node.name)
+        if code is not None and code.traits:
+            structs.append(_struct(node.name, code, _output_type(plan, node)))
+    structs += [_struct(name, plan.code[name], "std::int8_t") for name, _ in plan.stream.vectors]
+    stages = [f"AGILENN_STAGE {f.signature} {{\n{f.body}\n}}" for f in _functions(plan)]
+    includes = "".join(f'#include "weights_{name}.hpp"\n' for name in with_tables)
+    parts = [
+        f"// The layers of network '{plan.graph.name}', specialised for their shapes.\n"
+        '#include "layers.hpp"\n\n#include <cstdint>\n\n#include "row_kernels.hpp"\n' + includes,
+        "namespace agilenn::network {\n\nnamespace {",
+        *structs,
+        "}  // namespace",
+        *stages,
+        "}  // namespace agilenn::network",
+    ]
+    return "\n\n".join(part.rstrip() for part in parts) + "\n"
+
+
+def network_source(plan: Plan, interface: Interface) -> str:
+    """Return `network.cpp`: the rows in memory, and which layer runs when."""
+    stages = [stage_text(plan, node) for node in plan.stream.nodes]
+    parts = [
+        f"// The row stream of network '{plan.graph.name}'.\n//\n" + "\n".join(_table(plan)),
+        '#include "network.hpp"\n\n#include <cstdint>\n\n#include "layers.hpp"\n'
+        '#include "row_kernels.hpp"',
+        "namespace agilenn::network {",
+        "const char* const kClassNames[kClasses] = {\n"
+        + "\n".join(f"    {_quoted(name)}," for name in interface.classes)
+        + "\n};",
+        "namespace {",
+        *_state(plan),
+        *(stage.advance for stage in reversed(stages)),
+        "}  // namespace",
+        _interface_functions(plan),
+        "}  // namespace agilenn::network",
+    ]
+    # The table above the includes is the file's comment, so no blank line parts them.
+    return "\n".join(parts[:2]) + "\n\n" + "\n\n".join(parts[2:]) + "\n"
+
+
+def _state(plan: Plan) -> list[str]:
+    rings = []
+    for node in plan.stream.nodes:
+        if node.output is not None:
+            layout = plan.layouts[node.output]
+            depth = plan.ring_bytes(node.output) // layout.row_bytes
+            rings.append(
+                f"alignas(8) {layout.element} {node.name}_rows[{depth} * {layout.row_values}];"
+            )
+        elif node.kind == "lookup":
+            columns = plan.layouts[node.sources[0].base].columns
+            rings.append(
+                f"std::uint8_t {node.name}_row_symbols[{columns * node.sources[0].channels}];"
+            )
+        elif node.op is not None:
+            channels = plan.graph.tensors[node.op.output].channels
+            rings.append(f"std::int32_t {node.name}_sums[{channels}];")
+            rings.append(f"std::int8_t {node.name}_values[{channels}];")
+    for name, op in plan.stream.vectors:
+        rings.append(f"std::int8_t {name}_values[{plan.graph.tensors[op.output].channels}];")
+    counters = "\n".join(f"    std::int16_t {node.name};" for node in plan.stream.nodes)
+    return [
+        "// Rolling rows, running sums and vectors.\n" + "\n".join(rings),
+        f"// Rows finished in this frame.\nstruct Progress {{\n{counters}\n}};\nProgress done;",
+        "// Where symbols go while a row is pushed.\n"
+        "struct Output {\n    SymbolSink sink;\n    void* context;\n};\nOutput output;",
+    ]
+
+
+def _interface_functions(plan: Plan) -> str:
+    source = plan.stream.nodes[0]
+    resets = []
+    for node in plan.stream.nodes:
+        if node.kind == "mean" and node.op is not None:
+            channels = plan.graph.tensors[node.op.output].channels
+            resets.append(f"    kernels::clear({node.name}_sums, {channels});")
+        elif node.kind == "image-dense":
+            resets.append(f"    {node.name}_begin({node.name}_sums);")
+    reset = "".join(line + "\n" for line in resets)
+    return f"""\
+void begin_frame() {{
+    done = Progress{{}};
+{reset}}}
+
+void push_row(const std::uint8_t* pixels, SymbolSink sink, void* context) {{
+    if (done.{source.name} >= kInputRows) {{
+        return;
+    }}
+    output = Output{{sink, context}};
+    advance_{source.name}(pixels);
+}}
+
+const std::int8_t* local_logits() {{ return {logits_buffer(plan)}; }}"""
+
+
+def logits_buffer(plan: Plan) -> str:
+    """Return the name of the vector that holds the logits."""
+    wanted = plan.graph.outputs[0]
+    for name, op in plan.stream.vectors:
+        if op.output == wanted:
+            return f"{name}_values"
+    for node in plan.stream.nodes:
+        if node.op is not None and node.op.output == wanted:
+            return f"{node.name}_values"
+    raise KeyError(wanted)

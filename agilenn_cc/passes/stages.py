@@ -1,0 +1,283 @@
+"""The stage function of each node, and the code that runs it as far as its rows allow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agilenn_cc.ir.types import Padding
+from agilenn_cc.passes.plan import Plan
+from agilenn_cc.passes.stream import Node
+
+
+@dataclass(frozen=True)
+class Function:
+    """A C++ function: `void name(parameters)` and its indented statements."""
+
+    signature: str
+    body: str
+
+
+@dataclass(frozen=True)
+class StageText:
+    """C++ of a stage: its functions, and `advance`, which runs it as far as rows allow."""
+
+    functions: tuple[Function, ...]
+    advance: str
+
+
+def _camel(name: str) -> str:
+    return "".join(part.capitalize() for part in name.split("_"))
+
+
+def _element(plan: Plan, node: Node, index: int = 0) -> str:
+    return plan.layouts[node.sources[index].base].element
+
+
+def _source_name(plan: Plan, tensor: str) -> str:
+    return next(node.name for node in plan.stream.nodes if node.output == tensor)
+
+
+def _row(plan: Plan, tensor: str, row: str, extra: int = 0) -> str:
+    """Return the address of a row of a stored tensor, of its first pixel inside the margin."""
+    layout = plan.layouts[tensor]
+    depth = plan.ring_bytes(tensor) // layout.row_bytes
+    start = layout.left * layout.pixel_values + extra
+    name = f"{_source_name(plan, tensor)}_rows"
+    terms = [name]
+    if layout.block_rows > 1:
+        run = layout.block_columns * layout.channels
+        terms.append(f"{row} % {layout.block_rows} * {run}")
+    elif depth > 1:
+        terms.append(f"{row} % {depth} * {layout.row_values}")
+    if start:
+        terms.append(str(start))
+    return " + ".join(terms)
+
+
+def stage_text(plan: Plan, node: Node) -> StageText:
+    """Return the C++ of one stage."""
+    makers = {
+        "input": _input,
+        "window": _window,
+        "copy": _copy,
+        "add": _add,
+        "mean": _mean,
+        "image-dense": _image_dense,
+        "lookup": _lookup,
+    }
+    return makers[node.kind](plan, node)
+
+
+def _followers(plan: Plan, node: Node, indent: int) -> str:
+    if node.output is None:
+        return ""
+    pad = " " * indent
+    return "".join(f"{pad}advance_{n.name}();\n" for n in plan.stream.readers(node.output))
+
+
+def _input(plan: Plan, node: Node) -> StageText:
+    assert node.output is not None
+    layout = plan.layouts[node.output]
+    _, columns, channels = plan.graph.tensors[node.output].shape
+    if layout.block_rows > 1:
+        group, step = layout.block_columns * channels, layout.pixel_values
+    elif layout.pixel_values == channels:
+        group, step = columns * channels, columns * channels
+    else:
+        group, step = channels, layout.pixel_values
+    functions = (
+        Function(
+            f"void {node.name}_row(std::int16_t* out, const std::uint8_t* pixels)",
+            f"    kernels::expand_pixels<{columns * channels}, {group}, {step}>(out, pixels);",
+        ),
+    )
+    advance = f"""\
+void advance_{node.name}(const std::uint8_t* pixels) {{
+    {node.name}_row({_row(plan, node.output, f"done.{node.name}")}, pixels);
+    ++done.{node.name};
+{_followers(plan, node, 4)}}}"""
+    return StageText(functions, advance)
+
+
+def _condition(plan: Plan, node: Node) -> str:
+    tests = [f"done.{node.name} < {node.rows}"]
+    for view in dict.fromkeys(view.base for view in node.sources):
+        height = plan.graph.tensors[view].shape[0]
+        use = node.use
+        tests.append(
+            f"done.{_source_name(plan, view)} >= kernels::rows_needed"
+            f"<{use.kernel}, {use.stride}, {use.top}, {height}>(done.{node.name})"
+        )
+    return " &&\n           ".join(tests)
+
+
+def _loop(plan: Plan, node: Node, body: str) -> str:
+    return f"""\
+void advance_{node.name}() {{
+    while ({_condition(plan, node)}) {{
+{body}        ++done.{node.name};
+{_followers(plan, node, 8)}    }}
+}}"""
+
+
+def _padding(node: Node) -> Padding:
+    padding: Padding = getattr(node.op, "padding", (0, 0, 0, 0))
+    return padding
+
+
+def _window(plan: Plan, node: Node) -> StageText:
+    assert node.output is not None
+    source = node.sources[0].base
+    layout = plan.layouts[source]
+    height = plan.graph.tensors[source].shape[0]
+    depth = plan.ring_bytes(source) // layout.row_bytes
+    ring = f"{_source_name(plan, source)}_rows"
+    layer = _camel(node.name)
+    pooled = any(key == "int kMargin" for key, _ in plan.code[node.name].traits)
+    start = 0 if pooled else (layout.left - _padding(node)[2]) * layout.pixel_values
+    use = node.use
+    if layout.block_rows > 1:
+        kernel_rows = 1
+        window = f"const kernels::Window<1> window{{{{{ring}}}, 0, 1}};"
+    else:
+        kernel_rows = use.kernel
+        window = (
+            f"const auto window =\n            kernels::window_at<{use.kernel}, {use.stride}, "
+            f"{use.top}, {height}, {depth}, {layout.row_values}, {start}>(\n"
+            f"                {ring}, done.{node.name});"
+        )
+    element = plan.layouts[node.output].element
+    functions = (
+        Function(
+            f"void {node.name}_row({element}* out, const kernels::Window<{kernel_rows}>& window)",
+            f"    using Layer = {layer};\n    {plan.code[node.name].body}",
+        ),
+    )
+    body = f"""\
+        {window}
+        {node.name}_row({_row(plan, node.output, f"done.{node.name}")}, window);
+"""
+    return StageText(functions, _loop(plan, node, body))
+
+
+def _copy(plan: Plan, node: Node) -> StageText:
+    assert node.output is not None
+    view = node.sources[0]
+    source, output = plan.layouts[view.base], plan.layouts[node.output]
+    zero_point = plan.graph.tensors[node.output].zero_point
+    offset = (zero_point if source.centred else 0) - (zero_point if output.centred else 0)
+    functions = (
+        Function(
+            f"void {node.name}_row({output.element}* out, const {source.element}* values)",
+            f"    kernels::copy_channels<{output.columns}, {view.channels}, {output.pixel_values}, "
+            f"{source.pixel_values}, {offset}>(out, values);",
+        ),
+    )
+    row = f"done.{node.name}"
+    body = (
+        f"        {node.name}_row({_row(plan, node.output, row)},\n"
+        f"            {_row(plan, view.base, row, view.begin)});\n"
+    )
+    return StageText(functions, _loop(plan, node, body))
+
+
+def _add(plan: Plan, node: Node) -> StageText:
+    assert node.output is not None
+    first, second = node.sources
+    element = plan.layouts[node.output].element
+    functions = (
+        Function(
+            f"void {node.name}_row({element}* out, const {_element(plan, node)}* first, "
+            f"const {_element(plan, node, 1)}* second)",
+            f"    kernels::add_row<{_camel(node.name)}>(out, first, second);",
+        ),
+    )
+    row = f"done.{node.name}"
+    body = (
+        f"        {node.name}_row({_row(plan, node.output, row)},\n"
+        f"            {_row(plan, first.base, row, first.begin)},\n"
+        f"            {_row(plan, second.base, row, second.begin)});\n"
+    )
+    return StageText(functions, _loop(plan, node, body))
+
+
+def _finish(plan: Plan, node: Node) -> str:
+    """Return the calls that run once the last row has been summed."""
+    lines = [f"{node.name}_finish({node.name}_values, {node.name}_sums);"]
+    assert node.op is not None
+    have = {node.op.output: f"{node.name}_values"}
+    for name, op in plan.stream.vectors:
+        if op.inputs[0] in have:
+            lines.append(f"{name}_vector({name}_values, {have[op.inputs[0]]});")
+            have[op.output] = f"{name}_values"
+    calls = "".join(f"            {line}\n" for line in lines)
+    last = f"done.{node.name} + 1 == {node.rows}"
+    return f"        if ({last}) {{\n{calls}        }}\n"
+
+
+def _mean(plan: Plan, node: Node) -> StageText:
+    view = node.sources[0]
+    layer = _camel(node.name)
+    functions = (
+        Function(
+            f"void {node.name}_add(std::int32_t* sums, const {_element(plan, node)}* values)",
+            f"    kernels::accumulate_channels<{layer}>(sums, values);",
+        ),
+        Function(
+            f"void {node.name}_finish(std::int8_t* out, const std::int32_t* sums)",
+            f"    for (int channel = 0; channel < {layer}::kChannels; ++channel) {{\n"
+            f"        const std::int32_t sum = sums[channel] + {layer}::kScales[0].bias;\n"
+            f"        out[channel] = kernels::rescale<{layer}>(sum, {layer}::kScales[0]);\n"
+            f"    }}",
+        ),
+    )
+    row = _row(plan, view.base, f"done.{node.name}", view.begin)
+    body = f"        {node.name}_add({node.name}_sums, {row});\n" + _finish(plan, node)
+    return StageText(functions, _loop(plan, node, body))
+
+
+def _image_dense(plan: Plan, node: Node) -> StageText:
+    view = node.sources[0]
+    layer = _camel(node.name)
+    functions = (
+        Function(
+            f"void {node.name}_begin(std::int32_t* sums)",
+            f"    for (int unit = 0; unit < {layer}::kChannels; ++unit) {{\n"
+            f"        sums[unit] = {layer}::kScales[unit].bias;\n"
+            f"    }}",
+        ),
+        Function(
+            f"void {node.name}_add(std::int32_t* sums, const {_element(plan, node)}* values, "
+            f"int row)",
+            f"    kernels::multiply_image_row<{layer}>(sums, values, row);",
+        ),
+        Function(
+            f"void {node.name}_finish(std::int8_t* out, const std::int32_t* sums)",
+            f"    for (int unit = 0; unit < {layer}::kChannels; ++unit) {{\n"
+            f"        out[unit] = kernels::rescale<{layer}>(sums[unit], {layer}::kScales[unit]);\n"
+            f"    }}",
+        ),
+    )
+    row = _row(plan, view.base, f"done.{node.name}", view.begin)
+    body = f"        {node.name}_add({node.name}_sums, {row}, done.{node.name});\n" + _finish(
+        plan, node
+    )
+    return StageText(functions, _loop(plan, node, body))
+
+
+def _lookup(plan: Plan, node: Node) -> StageText:
+    view = node.sources[0]
+    layout = plan.layouts[view.base]
+    count = layout.columns * view.channels
+    functions = (
+        Function(
+            f"void {node.name}_row(std::uint8_t* symbols, const {layout.element}* features)",
+            f"    kernels::quantise_row<{_camel(node.name)}>(symbols, features);",
+        ),
+    )
+    row = _row(plan, view.base, f"done.{node.name}", view.begin)
+    body = (
+        f"        {node.name}_row({node.name}_row_symbols, {row});\n"
+        f"        output.sink(output.context, {node.name}_row_symbols, {count});\n"
+    )
+    return StageText(functions, _loop(plan, node, body))

@@ -1,0 +1,1 @@
+"""Checks of emitted code against the integer reference."""

@@ -1,0 +1,112 @@
+"""The host program around a compiled network: images from stdin, watched rows to stdout."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from agilenn_cc.errors import AgilennError, ExitCode
+from agilenn_cc.passes.program import Program, RowStorage, Tap
+
+_TYPES = {"int8": "std::int8_t", "int16": "std::int16_t", "uint8": "std::uint8_t"}
+
+_PROLOGUE = """\
+// Feeds images to the network and writes every watched row: tap number, count, values as int16.
+#include <cstdint>
+#include <cstdio>
+
+#include "network.hpp"
+
+namespace {
+
+constexpr int kMostValues = 1 << 16;
+std::int16_t record[kMostValues + 2];
+
+template <class Value>
+void dump(int tap, const void* row, const int* columns, int column_count, int channels,
+          int channel_step, int first_channel, int zero) {
+    const Value* values = static_cast<const Value*>(row);
+    int count = 2;
+    for (int x = 0; x < column_count; ++x) {
+        for (int c = 0; c < channels; ++c) {
+            record[count++] = static_cast<std::int16_t>(
+                values[columns[x] + (first_channel + c) * channel_step] + zero);
+        }
+    }
+    record[0] = static_cast<std::int16_t>(tap);
+    record[1] = static_cast<std::int16_t>(count - 2);
+    std::fwrite(record, sizeof record[0], static_cast<std::size_t>(count), stdout);
+}
+"""
+
+_MAIN = """\
+std::uint8_t pixels[agilenn::network::kInputRowBytes];
+
+void discard(void*, const std::uint8_t*, std::uint16_t) {}
+
+}  // namespace
+
+int main() {
+    using namespace agilenn::network;
+    for (int row = 0; std::fread(pixels, 1, sizeof pixels, stdin) == sizeof pixels;
+         row = (row + 1) % kInputRows) {
+        if (row == 0) {
+            begin_frame();
+        }
+        push_row(pixels, discard, nullptr);
+    }
+    return local_logits() == nullptr;
+}
+"""
+
+
+def wrapped_symbols(program: Program, listing: str) -> Mapping[str, str]:
+    """Find the full symbol of each tap's prefix in the output of `nm`."""
+    defined = [line.split()[-1] for line in listing.splitlines() if line.strip()]
+    found = {}
+    for prefix in dict.fromkeys(tap.symbol for tap in program.taps):
+        matches = [symbol for symbol in defined if symbol.startswith(prefix)]
+        if len(matches) != 1:
+            raise AgilennError.of(
+                ExitCode.MISMATCH,
+                "verify.stage-symbol",
+                f"{len(matches)} functions match the stage symbol {prefix}",
+                hint="this is a defect of the generated code: please report it with the spec",
+            )
+        found[prefix] = matches[0]
+    return found
+
+
+def _dump(number: int, tap: Tap, storage: RowStorage) -> str:
+    columns, channels = tap.row_shape
+    return (
+        f"    dump<{_TYPES[storage.element]}>({number}, argument{tap.pointer_argument}, "
+        f"columns{number}, {columns}, {channels}, {storage.channel_step}, "
+        f"{storage.first_channel}, {storage.zero});\n"
+    )
+
+
+def harness_source(program: Program, symbols: Mapping[str, str]) -> str:
+    """Return C++ whose wrappers call each stage and then dump the rows that it wrote.
+
+    The linker's --wrap sends the driver's calls here. Stage functions take up to three arguments in
+    registers, so one wrapper signature serves all of them.
+    """
+    parts = [_PROLOGUE]
+    for number, tap in enumerate(program.taps):
+        offsets = ", ".join(str(offset) for offset in tap.storage.column_offsets)
+        parts.append(f"constexpr int columns{number}[] = {{{offsets}}};\n")
+    parts.append(_MAIN)
+    for prefix, symbol in symbols.items():
+        arguments = ", ".join(f"void* argument{i}" for i in range(3))
+        dumps = "".join(
+            _dump(number, tap, tap.storage)
+            for number, tap in enumerate(program.taps)
+            if tap.symbol == prefix
+        )
+        parts.append(
+            f'extern "C" void __real_{symbol}(void*, void*, void*);\n'
+            f'extern "C" void __wrap_{symbol}({arguments});\n'
+            f'extern "C" void __wrap_{symbol}({arguments}) {{\n'
+            f"    __real_{symbol}(argument0, argument1, argument2);\n{dumps}}}\n"
+        )
+    return "\n".join(parts)
