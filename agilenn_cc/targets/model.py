@@ -137,9 +137,18 @@ class UartDma(_Frozen):
     tx: DmaStream
 
 
+class DmaController(_Frozen):
+    """Where a DMA controller lies and how its clock is enabled."""
+
+    address: int
+    clock_enable_bit: Annotated[int, Field(ge=0, le=31)]
+
+
 class UartInstance(_Frozen):
     """What the microcontroller fixes for a UART."""
 
+    address: int
+    clock_enable_bit: Annotated[int, Field(ge=0, le=31)]
     bus: Literal["apb1", "apb2"]
     irq: Annotated[int, Field(ge=0)]
     dma: UartDma | None = None
@@ -202,6 +211,7 @@ class Mcu(_Frozen):
     datasheet: DatasheetSums
     limits: Limits
     uarts: dict[str, UartInstance]
+    dma_controllers: dict[int, DmaController]
     estimates: Estimates
 
     @model_validator(mode="after")
@@ -250,6 +260,8 @@ class Mcu(_Frozen):
     def _check_interrupts(self) -> Self:
         for name, uart in self.uarts.items():
             numbers = [uart.irq]
+            if uart.dma and uart.dma.controller not in self.dma_controllers:
+                raise ValueError(f"{name}: DMA controller {uart.dma.controller} is not described")
             if uart.dma:
                 numbers += [uart.dma.rx.irq, uart.dma.tx.irq]
             if max(numbers) >= self.interrupts:

@@ -1,0 +1,92 @@
+"""Builds the ELF of an emitted project by the command lines that its .cproject stands for."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from shutil import which
+
+from agilenn_cc.errors import AgilennError, ExitCode
+
+from .cproject import command_lines
+
+_INSTALL = "type: apt-get install --no-install-recommends gcc-arm-none-eabi libnewlib-arm-none-eabi"
+
+
+def build_elf(
+    project_dir: Path,
+    configuration: str = "Release",
+    *,
+    out_dir: Path,
+    extra_flags: Sequence[str] = (),
+) -> Path:
+    """Compile and link a project into `out_dir`; return the ELF `<project>.elf`.
+
+    Beside it lie the map file and, per object, its stack usage (`.su`). The ELF holds no path of
+    this machine. `extra_flags` go to every compilation. Raises AgilennError (external) if the
+    toolchain is missing or reports an error.
+    """
+    project_dir = Path(project_dir).resolve()
+    out_dir = Path(out_dir).resolve()
+    commands = command_lines(project_dir, configuration)
+    _require_toolchain()
+    out_dir.mkdir(parents=True, exist_ok=True)
+    objects = []
+    for source, command in commands.compile.items():
+        object_file = out_dir / f"{source}.o"
+        object_file.parent.mkdir(parents=True, exist_ok=True)
+        # The IDE's folder would stand in the debug information; an empty one does instead.
+        anonymous = f"-ffile-prefix-map={project_dir}=."
+        _run((*command, *extra_flags, anonymous, "-o", str(object_file)), project_dir)
+        objects.append(str(object_file))
+    elf = out_dir / f"{commands.project}.elf"
+    map_file = f"-Wl,-Map={elf.with_suffix('.map')}"
+    _run((*_linkable(commands.link), map_file, *objects, "-o", str(elf)), project_dir)
+    return elf
+
+
+def _require_toolchain() -> None:
+    if which("arm-none-eabi-g++") is None:
+        raise AgilennError.of(
+            ExitCode.EXTERNAL,
+            "tool.missing",
+            "arm-none-eabi-g++ is not installed",
+            hint=_INSTALL,
+        )
+
+
+@cache
+def _has_libstdcxx() -> bool:
+    """Tell whether the toolchain has libstdc++; GCC prints the bare name of what it lacks."""
+    found = subprocess.run(
+        ("arm-none-eabi-g++", "-print-file-name=libstdc++.a"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return Path(found.stdout.strip()).is_absolute()
+
+
+def _linkable(link: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the link command for this toolchain.
+
+    CubeIDE's toolchain always has libstdc++. Debian packs it apart (1.6 GB); the firmware uses
+    nothing of it, so where it is absent the C driver links, which does not ask for it.
+    """
+    if _has_libstdcxx():
+        return link
+    rest = tuple(flag for flag in link[1:] if flag not in {"-lstdc++", "-lsupc++"})
+    return ("arm-none-eabi-gcc", *rest)
+
+
+def _run(command: Sequence[str], cwd: Path) -> None:
+    result = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        raise AgilennError.of(
+            ExitCode.EXTERNAL,
+            "tool.failed",
+            f"{command[0]} failed:\n{result.stderr.strip()}",
+            hint="the command was: " + " ".join(command),
+        )

@@ -1,0 +1,19 @@
+"""Folders and flags that all build descriptions of a project share."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from agilenn_cc.targets import Target
+
+SOURCE_FOLDERS: Final = ("App", "Board", "Generated", "Runtime")
+INCLUDE_FOLDERS: Final = SOURCE_FOLDERS
+# -Wall is CubeIDE's own; unused code is dropped by sections.
+WARNING_FLAGS: Final = ("-Wall", "-Wextra")
+# The project has its own start-up, so the toolchain's stays out.
+LINKER_FLAGS: Final = ("-nostartfiles",)
+
+
+def symbols(target: Target) -> tuple[str, ...]:
+    """Return the preprocessor symbols of every configuration: the part, as ST names it."""
+    return (target.cubeide.mcu[:9] + "xx",)

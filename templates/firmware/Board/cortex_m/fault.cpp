@@ -1,0 +1,128 @@
+// Fault handlers: record, report on the console, then stand still for the debugger.
+#include "fault.hpp"
+
+#include "console_uart.hpp"
+#include "core_registers.hpp"
+#include "stack.hpp"
+
+namespace board {
+
+FaultRecord fault_record;
+
+namespace {
+
+// Handlers run on their own stack, for the interrupted one may be what failed.
+constexpr std::uint32_t kFaultStackWords = 128;
+alignas(8) std::uint32_t fault_stack[kFaultStackWords];
+
+const char* exception_name(std::uint32_t exception) {
+    switch (exception) {
+        case 2:
+            return "NMI";
+        case 3:
+            return "hard fault";
+        case 4:
+            return "memory fault";
+        case 5:
+            return "bus fault";
+        case 6:
+            return "usage fault";
+        default:
+            return "unexpected interrupt";
+    }
+}
+
+void report_value(const char* name, std::uint32_t value) {
+    char text[] = "00000000";
+    for (int digit = 7; digit >= 0; --digit) {
+        text[digit] = "0123456789abcdef"[value & 0xFU];
+        value >>= 4;
+    }
+    console_write_polled(name);
+    console_write_polled(text);
+}
+
+void report(const FaultRecord& record) {
+    console_write_polled("\r\nfault: ");
+    console_write_polled(exception_name(record.exception));
+    report_value(" exception=", record.exception);
+    if (record.frame_valid) {
+        report_value(" pc=", record.frame.pc);
+        report_value(" lr=", record.frame.lr);
+        report_value(" xpsr=", record.frame.xpsr);
+        report_value("\r\n  r0=", record.frame.r0);
+        report_value(" r1=", record.frame.r1);
+        report_value(" r2=", record.frame.r2);
+        report_value(" r3=", record.frame.r3);
+        report_value(" r12=", record.frame.r12);
+    } else {
+        console_write_polled(" stack overflow");
+    }
+    report_value("\r\n  sp=", record.stack_pointer);
+    report_value(" cfsr=", record.fault_status);
+    report_value(" hfsr=", record.hard_fault);
+    report_value(" mmfar=", record.memory_address);
+    report_value(" bfar=", record.bus_address);
+    console_write_polled("\r\n");
+}
+
+bool debugger_attached() { return (core::debug_halting_control() & 1U) != 0; }
+
+}  // namespace
+
+void enable_fault_handlers() {
+    core::SystemControl& scb = core::scb();
+    scb.handler_control = scb.handler_control | core::SystemControl::kMemoryFaultEnable |
+                          core::SystemControl::kBusFaultEnable |
+                          core::SystemControl::kUsageFaultEnable;
+    scb.configuration = scb.configuration | core::SystemControl::kTrapDivideByZero;
+}
+
+extern "C" [[noreturn, gnu::used]] void agilenn_record_fault(const ExceptionFrame* frame,
+                                                             std::uint32_t exception) {
+    const core::SystemControl& scb = core::scb();
+    const auto sp = reinterpret_cast<std::uint32_t>(frame);
+    const auto lowest = reinterpret_cast<std::uint32_t>(&_stack_limit[0]);
+    const auto highest = reinterpret_cast<std::uint32_t>(&_estack[0]) - sizeof(ExceptionFrame);
+    FaultRecord& record = fault_record;
+    record.exception = exception;
+    record.frame_valid = sp >= lowest && sp <= highest;
+    if (record.frame_valid) {
+        record.frame = *frame;
+    }
+    record.stack_pointer = sp;
+    record.fault_status = scb.configurable_fault;
+    record.hard_fault = scb.hard_fault;
+    const bool memory_valid =
+        (record.fault_status & core::SystemControl::kMemoryFaultAddressValid) != 0;
+    const bool bus_valid = (record.fault_status & core::SystemControl::kBusFaultAddressValid) != 0;
+    record.memory_address = memory_valid ? scb.memory_fault_address : 0;
+    record.bus_address = bus_valid ? scb.bus_fault_address : 0;
+    report(record);
+    if (debugger_attached()) {
+        asm volatile("bkpt 0");
+    }
+    for (;;) {
+        asm volatile("nop");
+    }
+}
+
+}  // namespace board
+
+// Every fault and every interrupt without a handler of its own arrives here. Naked: nothing may
+// touch the stack before it is exchanged. r0 = frame on the interrupted stack, r1 = exception.
+extern "C" [[gnu::naked, noreturn]] void agilenn_fault_entry() {
+    asm volatile(
+        "cpsid i            \n"
+        "tst   lr, #4       \n"
+        "ite   eq           \n"
+        "mrseq r0, msp      \n"
+        "mrsne r0, psp      \n"
+        "mrs   r1, ipsr     \n"
+        "movw  r2, #:lower16:%c0 \n"
+        "movt  r2, #:upper16:%c0 \n"
+        "add   r2, r2, %1   \n"
+        "msr   msp, r2      \n"
+        "b     agilenn_record_fault \n" ::"i"(&board::fault_stack[0]),
+        "i"(sizeof(board::fault_stack)));
+}

@@ -1,0 +1,37 @@
+// Interrupt masking, enabling and sleeping.
+#pragma once
+
+#include <cstdint>
+
+#include "core_registers.hpp"
+
+namespace board {
+
+// Masks interrupts for the lifetime of the object and restores the previous mask.
+class InterruptLock {
+  public:
+    InterruptLock() {
+        asm volatile("mrs %0, primask\n\tcpsid i" : "=r"(previous_)::"memory");
+    }
+    ~InterruptLock() { asm volatile("msr primask, %0" ::"r"(previous_) : "memory"); }
+    InterruptLock(const InterruptLock&) = delete;
+    InterruptLock& operator=(const InterruptLock&) = delete;
+
+  private:
+    std::uint32_t previous_;
+};
+
+inline void data_barrier() { asm volatile("dsb" ::: "memory"); }
+inline void instruction_barrier() { asm volatile("isb" ::: "memory"); }
+
+// Sleeps until an interrupt is pending. Called under an InterruptLock it closes the gap between
+// looking at a flag and sleeping: a pending interrupt wakes the core even while it is masked.
+inline void wait_for_interrupt() { asm volatile("dsb\n\twfi" ::: "memory"); }
+
+// Enables an interrupt; priority 0 (most urgent) to 15.
+inline void enable_interrupt(std::uint32_t number, std::uint8_t priority) {
+    core::nvic().priority[number] = static_cast<std::uint8_t>(priority << 4);
+    core::nvic().set_enable[number / 32] = 1U << (number % 32);
+}
+
+}  // namespace board

@@ -1,0 +1,28 @@
+// System clock.
+#pragma once
+
+#include <cstdint>
+
+namespace board {
+
+enum class ClockStatus : std::uint8_t {
+    kOk,
+    kHseDidNotStart,
+    kPllDidNotLock,
+    kOverDriveFailed,
+    kFlashWaitStatesRefused,
+    kSwitchFailed,
+};
+
+struct ClockTree {
+    ClockStatus status;  // anything but kOk: the core runs from the 16 MHz internal oscillator
+    std::uint32_t core_hz, apb1_hz, apb2_hz;
+};
+
+// Brings the core to the board's frequency; every wait is bounded. If a step fails, the clock falls
+// back to the internal oscillator, so that the program runs (slowly) and can report why.
+ClockTree start_clock();
+
+const char* describe(ClockStatus status);
+
+}  // namespace board

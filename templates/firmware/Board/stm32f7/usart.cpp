@@ -1,0 +1,36 @@
+// Clock, pins and baud rate of a UART (RM0385 sections 5.3 and 31.5.4).
+#include "usart.hpp"
+
+#include "gpio.hpp"
+
+namespace board::stm32f7 {
+
+void prepare(const config::Uart& uart) {
+    Register& enable = uart.on_apb2 ? rcc().apb2enr : rcc().apb1enr;
+    set_bits(enable, 1U << uart.clock_enable_bit);
+    static_cast<void>(enable);  // reading back waits until the clock has arrived
+    use_alternate_function(uart.tx, uart.alternate_function);
+    use_alternate_function(uart.rx, uart.alternate_function);
+    usart(uart).cr1 = 0;
+}
+
+bool set_baud_rate(Usart& port, std::uint32_t clock_hz, std::uint32_t baud) {
+    constexpr std::uint32_t kLeastDivider = 16, kGreatestDivider = 0xFFFF;
+    const bool over8 = clock_hz / baud < kLeastDivider;
+    const std::uint32_t sampled_hz = over8 ? 2 * clock_hz : clock_hz;
+    const std::uint32_t divider = (sampled_hz + baud / 2) / baud;
+    if (divider < kLeastDivider || divider > kGreatestDivider) {
+        return false;
+    }
+    const std::uint32_t actual = sampled_hz / divider;
+    const std::uint32_t error = actual > baud ? actual - baud : baud - actual;
+    if (error > baud / 50) {
+        return false;
+    }
+    // With 8 samples a bit, the fraction has three bits (section 31.8.4).
+    port.brr = over8 ? (divider & ~0xFU) | ((divider & 0xFU) >> 1) : divider;
+    port.cr1 = over8 ? Usart::kOver8 : 0;
+    return true;
+}
+
+}  // namespace board::stm32f7
