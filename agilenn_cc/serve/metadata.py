@@ -1,0 +1,166 @@
+"""What the server must know about its network: the values in `metadata.json`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .decoders import LZW_ID, LZW_VARIABLE_ID, RAW_ID
+from .errors import ServeError
+
+METADATA_FILE = "metadata.json"
+REMOTE_NET_FILE = "remote_net.pb"
+FORMAT = 1
+
+CODEC_IDS: Mapping[str, int] = MappingProxyType(
+    {"raw": RAW_ID, "lzw": LZW_ID, "lzw-variable": LZW_VARIABLE_ID}
+)
+"""Codec name to wire id."""
+
+
+@dataclass(frozen=True)
+class ServerMeta:
+    """The network as the server sees it; checked when it is made (`ValueError`).
+
+    `rows`, `columns`, `channels`: shape of the features that are sent. `levels`: the quantiser's
+    codebook, ascending. `modal_levels`: for each sent channel the index that training saw most
+    often; it stands in for lost symbols. `gap_ms`: how long the server waits for the next fragment
+    before it answers from those that came.
+    """
+
+    name: str
+    model_id: int
+    rows: int
+    columns: int
+    channels: int
+    levels: tuple[float, ...]
+    modal_levels: tuple[int, ...]
+    classes: tuple[str, ...]
+    codec: str
+    port: int = 5700
+    gap_ms: float = 20.0
+
+    def __post_init__(self) -> None:
+        def demand(condition: bool, what: str) -> None:
+            if not condition:
+                raise ValueError(what)
+
+        demand(0 <= self.model_id < 1 << 32, "model_id must fit 32 bits")
+        demand(min(self.rows, self.columns, self.channels) >= 1, "the feature shape is empty")
+        demand(2 <= len(self.levels) <= 255, "there must be 2 to 255 levels")
+        demand(list(self.levels) == sorted(self.levels), "the levels must ascend")
+        demand(bool(np.isfinite(self.levels).all()), "the levels must be finite")
+        demand(len(self.modal_levels) == self.channels, "one modal level for each channel")
+        demand(
+            all(0 <= level < len(self.levels) for level in self.modal_levels),
+            "a modal level is outside the codebook",
+        )
+        demand(1 <= len(self.classes) <= 714, "an answer holds 1 to 714 classes")
+        demand(self.codec in CODEC_IDS, f"unknown codec '{self.codec}'")
+        demand(0 <= self.port <= 65535, "port must be 0 to 65535")
+        demand(self.gap_ms > 0, "gap_ms must be positive")
+
+    @property
+    def symbol_count(self) -> int:
+        """Symbols of one inference: rows x channels x columns."""
+        return self.rows * self.columns * self.channels
+
+    @property
+    def codec_id(self) -> int:
+        """The codec's wire id."""
+        return CODEC_IDS[self.codec]
+
+    def modal_symbols(self) -> NDArray[np.uint8]:
+        """Return uint8 [symbol_count] in the order (y, channel, x): what fills every gap."""
+        modal = np.asarray(self.modal_levels, dtype=np.uint8)
+        planes = np.broadcast_to(modal[None, :, None], (self.rows, self.channels, self.columns))
+        return np.array(planes, dtype=np.uint8).reshape(-1)
+
+    def features(self, symbols: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Turn uint8 [N, symbol_count] into dequantised float32 [N, rows, columns, channels]."""
+        codebook = np.asarray(self.levels, dtype=np.float32)
+        planes = symbols.reshape(-1, self.rows, self.channels, self.columns)
+        return np.ascontiguousarray(codebook[planes.transpose(0, 1, 3, 2)])
+
+
+def to_json(meta: ServerMeta, remote_graphdef: bytes) -> bytes:
+    """Return `metadata.json`; the remote net is named by its hash, so a mix-up is noticed."""
+    document = {
+        "format": FORMAT,
+        "name": meta.name,
+        "model_id": meta.model_id,
+        "features": {"rows": meta.rows, "columns": meta.columns, "channels": meta.channels},
+        "levels": list(meta.levels),
+        "modal_levels": list(meta.modal_levels),
+        "classes": list(meta.classes),
+        "codec": {"name": meta.codec, "id": meta.codec_id},
+        "remote_net": {
+            "file": REMOTE_NET_FILE,
+            "sha256": hashlib.sha256(remote_graphdef).hexdigest(),
+        },
+        "port": meta.port,
+        "gap_ms": meta.gap_ms,
+    }
+    return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def load_module(directory: Path) -> tuple[ServerMeta, bytes]:
+    """Read metadata and remote net (a serialised GraphDef) of an emitted server module.
+
+    Raises `ServeError` if a file is missing, damaged, or belongs to another build.
+    """
+    text = _read(directory / METADATA_FILE)
+    graphdef = _read(directory / REMOTE_NET_FILE)
+    again = "build the project again"
+    try:
+        document = json.loads(text)
+        if document["format"] != FORMAT:
+            raise ServeError(
+                f"{directory / METADATA_FILE} has format {document['format']}, not {FORMAT}", again
+            )
+        meta = _from_document(document)
+        expected = str(document["remote_net"]["sha256"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ServeError(
+            f"{directory / METADATA_FILE} is damaged ({type(error).__name__}: {error})", again
+        ) from error
+    if hashlib.sha256(graphdef).hexdigest() != expected:
+        raise ServeError(
+            f"{directory / REMOTE_NET_FILE} does not belong to its {METADATA_FILE}", again
+        )
+    return meta, graphdef
+
+
+def _from_document(document: Mapping[str, Any]) -> ServerMeta:
+    shape = document["features"]
+    return ServerMeta(
+        name=str(document["name"]),
+        model_id=int(document["model_id"]),
+        rows=int(shape["rows"]),
+        columns=int(shape["columns"]),
+        channels=int(shape["channels"]),
+        levels=tuple(float(level) for level in document["levels"]),
+        modal_levels=tuple(int(level) for level in document["modal_levels"]),
+        classes=tuple(str(name) for name in document["classes"]),
+        codec=str(document["codec"]["name"]),
+        port=int(document["port"]),
+        gap_ms=float(document["gap_ms"]),
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ServeError(
+            f"cannot read {path}: {error.strerror or error}",
+            "name the folder of an emitted server module (build/<name>-<target>/server/...)",
+        ) from error
