@@ -19,8 +19,9 @@ from agilenn_cc.build.events import STAGES, Listener
 from agilenn_cc.build.view import BuildView
 from agilenn_cc.builds import find_build, is_build
 from agilenn_cc.errors import AgilennError, Diagnostic, ExitCode
-from agilenn_cc.render import bar, human_bytes, render_diagnostic, table
+from agilenn_cc.render import human_bytes, render_diagnostic, table
 
+_JSON = f"{__name__}.json"  # where a command's --json is seen by the group around it
 _BUG_HINT = "this is a defect of agilenn-cc; please report it with the lines above"
 
 
@@ -52,8 +53,8 @@ def _describe(diagnostic: Diagnostic) -> dict[str, Any]:
     }
 
 
-def _fail(error: AgilennError, as_json: bool) -> NoReturn:
-    if as_json:
+def _fail(error: AgilennError, ctx: click.Context) -> NoReturn:
+    if ctx.meta.get(_JSON):
         _out_json({"errors": [_describe(d) for d in error.diagnostics]})
     for diagnostic in error.diagnostics:
         _err(render_diagnostic(diagnostic))
@@ -64,13 +65,12 @@ class _Group(click.Group):
     """Turns every way to fail into a message and the documented exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        as_json = "--json" in sys.argv[1:]
         try:
             return super().invoke(ctx)
         except (click.exceptions.Exit, click.ClickException, click.Abort):
             raise
         except AgilennError as error:
-            _fail(error, as_json)
+            _fail(error, ctx)
         except KeyboardInterrupt:
             _fail(
                 AgilennError.of(
@@ -79,7 +79,7 @@ class _Group(click.Group):
                     "interrupted; nothing was damaged",
                     hint="run the same command again: it goes on where it was",
                 ),
-                as_json,
+                ctx,
             )
         except BrokenPipeError:
             sys.stderr.close()  # the reader of our output has gone; there is nobody to tell
@@ -87,7 +87,7 @@ class _Group(click.Group):
         except Exception as error:
             _err("".join(traceback.format_exception(error)))
             failure = AgilennError.of(ExitCode.INTERNAL, "internal", str(error), hint=_BUG_HINT)
-            _fail(failure, as_json)
+            _fail(failure, ctx)
 
 
 @contextlib.contextmanager
@@ -96,7 +96,14 @@ def _watching() -> Iterator[Listener]:
         yield view
 
 
-_json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def _note_json(ctx: click.Context, _parameter: click.Parameter, value: bool) -> bool:
+    ctx.meta[_JSON] = value
+    return value
+
+
+_json_option = click.option(
+    "--json", "as_json", is_flag=True, callback=_note_json, help="Print the result as JSON."
+)
 _set_option = click.option(
     "--set",
     "overrides",
@@ -223,17 +230,18 @@ def simulate(
 @_json_option
 def analyze(what: Path, target: str, overrides: tuple[str, ...], as_json: bool) -> None:
     """Tell sizes, instructions and fit of a SPEC (untrained, in seconds) or of a BUILD."""
+    from agilenn_cc.report.schema import Report
     from agilenn_cc.report.text import analysis_text
 
     if what.is_dir() and is_build(what):
-        analysis = find_build(what).report
+        analysis = Report.model_validate(find_build(what).report)
     else:
         from agilenn_cc.build.analysis import analyze_spec
 
         with _watching() as notify:
             analysis = analyze_spec(what, target, overrides, notify)
     if as_json:
-        _out_json(analysis)
+        _out_json(analysis.model_dump(mode="json"))
     else:
         _out(analysis_text(analysis))
 
@@ -252,14 +260,14 @@ def targets(as_json: bool) -> None:
         (
             target.name,
             ", ".join(target.aliases) or "-",
+            target.description,
             f"{target.cpu} {target.clock.sysclk_hz // 1_000_000} MHz",
             human_bytes(target.mcu.datasheet.flash),
             human_bytes(target.mcu.datasheet.ram),
-            target.description,
         )
         for target in known
     ]
-    _out(table(("target", "aliases", "core", "flash", "ram", "board"), rows))
+    _out(table(("target", "aliases", "board", "core", "flash", "ram"), rows, text_columns=4))
 
 
 @main.command()
@@ -287,6 +295,3 @@ def schema() -> None:
     from agilenn_cc.spec import spec_json_schema
 
     _out_json(spec_json_schema())
-
-
-__all__ = ["bar", "main"]

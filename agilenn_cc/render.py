@@ -46,13 +46,13 @@ def bar(used: int, size: int, width: int = 20) -> str:
     return f"[{click.style('=' * filled, fg=colour)}{' ' * (width - filled)}] {share:6.1%}"
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return an aligned table; the first column is left-aligned, the others right-aligned."""
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], text_columns: int = 1) -> str:
+    """Return an aligned table: `text_columns` left-aligned columns, then figures, right-aligned."""
     widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
 
     def line(cells: Sequence[str]) -> str:
         aligned = [
-            cell.ljust(width) if i == 0 else cell.rjust(width)
+            cell.ljust(width) if i < text_columns else cell.rjust(width)
             for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
         ]
         return "  ".join(aligned).rstrip()

@@ -17,12 +17,11 @@ from agilenn_cc.emit.writer import write_tree
 from agilenn_cc.passes import Program
 from agilenn_cc.passes import compile as compile_program
 from agilenn_cc.quantise import QuantisedModel
-from agilenn_cc.serve.metadata import HEADER_BYTES
+from agilenn_cc.serve.protocol import HEADER_BYTES
 from agilenn_cc.spec import Spec
 from agilenn_cc.targets import Target
 
 ELF_NAME = "firmware.elf"
-SAMPLE_IMAGES = 4
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,6 @@ def compile_device(
     return compile_program(
         model.graph,
         target,
-        name=spec.name,
         model_id=identity.model_id,
         alpha=model.alpha,
         classes=model.classes,
@@ -68,9 +66,9 @@ def emit_firmware(
         deadline_ms=spec.link.deadline_ms,
         baud=spec.link.baud,
         alpha=alpha,
-        sample_images=samples[:SAMPLE_IMAGES],
+        sample_images=samples,
     )
-    files = emit_project(program, meta, spec, target)
+    files = emit_project(program, meta, target)
     return Firmware(program, files, digest_files(files))
 
 

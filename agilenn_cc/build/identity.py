@@ -6,6 +6,12 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 
+import numpy as np
+
+from agilenn_cc.cache import digest_bytes
+from agilenn_cc.ir import save_graph
+from agilenn_cc.quantise import QuantisedModel
+
 
 @dataclass(frozen=True)
 class ModelIdentity:
@@ -26,3 +32,14 @@ class ModelIdentity:
     def model_id(self) -> int:
         """The first 4 bytes of the hash, little-endian: what travels in every datagram."""
         return int.from_bytes(self.sha256[:4], "little")
+
+
+def identify(model: QuantisedModel, remote_net: bytes, codec: str) -> ModelIdentity:
+    """Return the identity of a quantised model and its remote net."""
+    levels = np.ascontiguousarray(model.levels, dtype="<f4").tobytes()
+    return ModelIdentity(
+        graph=digest_bytes(save_graph(model.graph)),
+        codebook=digest_bytes(levels),
+        remote_net=digest_bytes(remote_net),
+        codec=codec,
+    )

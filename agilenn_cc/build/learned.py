@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +13,20 @@ import numpy as np
 import numpy.typing as npt
 
 from agilenn_cc.build.events import Listener, StageDone, StageProgress, StageStarted
-from agilenn_cc.build.identity import ModelIdentity
+from agilenn_cc.build.identity import ModelIdentity, identify
 from agilenn_cc.build.inputs import LazyDataset
-from agilenn_cc.cache import Cache, digest, digest_bytes, digest_rooms, digest_sources
-from agilenn_cc.ir import save_graph
+from agilenn_cc.cache import Cache, digest, digest_rooms, digest_sources
+from agilenn_cc.data import Split
 from agilenn_cc.learn import Progress
 from agilenn_cc.quantise import QuantisedModel
 from agilenn_cc.spec import Spec
 
 CALIBRATION_IMAGES = 256
+AGREEMENT_IMAGES = 100
+PAYLOAD_IMAGES = 1000
+SAMPLE_CLASSES = 4
+INDICES = "test_indices.npy"
+SAMPLES = "sample_images.npy"
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,9 @@ class Learned:
     """A trained and quantised model with what was measured of it on the test split.
 
     `remote_net` is the full-precision remote net as a serialised GraphDef; `training`,
-    `quantised` and `tflite` are sections of the report.
+    `quantised` and `tflite` are sections of the report; `test_indices` uint8 [N, H, W, C - k] is
+    what the device sends for the first test images; `sample_images` uint8 [N, H, W, C] are what
+    the example camera shows.
     """
 
     model: QuantisedModel
@@ -40,17 +47,9 @@ class Learned:
     tflite: dict[str, int]
     modal_levels: tuple[int, ...]
     identity: ModelIdentity
-
-
-def identify(model: QuantisedModel, remote_net: bytes, codec: str) -> ModelIdentity:
-    """Return the identity of a quantised model and its remote net."""
-    levels = np.ascontiguousarray(model.levels, dtype="<f4").tobytes()
-    return ModelIdentity(
-        graph=digest_bytes(save_graph(model.graph)),
-        codebook=digest_bytes(levels),
-        remote_net=digest_bytes(remote_net),
-        codec=codec,
-    )
+    test_indices: npt.NDArray[np.uint8]
+    sample_images: npt.NDArray[np.uint8]
+    key: str
 
 
 def _reference_key(spec: Spec) -> str:
@@ -121,13 +120,14 @@ def quantise_split(
         model = quantise.quantise(spec, split, calibration)
         quantise.save(model, folder)
         (folder / "remote_net.pb").write_bytes(quantise.export_remote(split))
-        measured = quantise.evaluate(model, split, data.value.test)
-        agreement = quantise.tflite_agreement(model, data.value.test.images[:100])
-        modal = modal_levels(model, calibration)
+        test = data.value.test
+        indices = quantise.answer(model, split.remote, test.images[:PAYLOAD_IMAGES]).indices
+        np.save(folder / INDICES, indices)
+        np.save(folder / SAMPLES, one_image_a_class(test))
         summary = {
-            "quantised": asdict(measured),
-            "tflite": asdict(agreement),
-            "modal_levels": modal,
+            "quantised": quantise.evaluate(model, split.remote, test),
+            "tflite": quantise.tflite_agreement(model, test.images[:AGREEMENT_IMAGES]),
+            "modal_levels": modal_levels(model, calibration),
         }
         (folder / "measured.json").write_text(json.dumps(summary, indent=1, sort_keys=True))
 
@@ -147,7 +147,16 @@ def quantise_split(
         tflite=measured["tflite"],
         modal_levels=tuple(measured["modal_levels"]),
         identity=identify(model, remote_net, spec.payload.codec),
+        test_indices=np.load(folder / INDICES),
+        sample_images=np.load(folder / SAMPLES),
+        key=key,
     )
+
+
+def one_image_a_class(split: Split) -> npt.NDArray[np.uint8]:
+    """Return the first image of each of the first few classes of a split."""
+    _labels, first = np.unique(split.labels, return_index=True)
+    return split.images[first[:SAMPLE_CLASSES]]
 
 
 def modal_levels(model: QuantisedModel, images: npt.NDArray[np.uint8]) -> list[int]:

@@ -55,11 +55,11 @@ def _region_of(address: int, target: Target) -> Region | None:
     return next((r for r in target.regions if r.origin <= address < r.end), None)
 
 
-def symbol_size(path: Path, name: str) -> int:
-    """Return the size in bytes of a symbol whose name contains `name`; 0 where there is none."""
+def symbol_value(path: Path, name: str) -> int:
+    """Return the value of a linker symbol; 0 where there is none."""
     with path.open("rb") as stream:
         table = ELFFile(stream).get_section_by_name(".symtab")
         if not isinstance(table, SymbolTableSection):
             return 0
-        sizes = [s["st_size"] for s in table.iter_symbols() if name in s.name]
-    return max(sizes, default=0)
+        found = table.get_symbol_by_name(name) or []
+        return next((int(symbol["st_value"]) for symbol in found), 0)

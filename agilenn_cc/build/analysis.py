@@ -1,0 +1,81 @@
+"""What a network needs on a board, found out in seconds from random weights."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+
+from agilenn_cc.build.device import compile_device, emit_firmware, link_firmware
+from agilenn_cc.build.events import Listener, StageDone, StageStarted
+from agilenn_cc.build.identity import identify
+from agilenn_cc.build.payload import untrained_payload
+from agilenn_cc.build.versions import versions
+from agilenn_cc.cache import Cache, default_root, digest, digest_rooms
+from agilenn_cc.data import dataset_classes
+from agilenn_cc.quantise import untrained
+from agilenn_cc.report.assemble import DeviceRun, device_section
+from agilenn_cc.report.costs import estimate
+from agilenn_cc.report.schema import Report
+from agilenn_cc.serve.protocol import HEADER_BYTES
+from agilenn_cc.spec import Spec, load_spec
+from agilenn_cc.targets import Target, load_target
+from agilenn_cc.verify.elf import measure
+
+FRAMES = 2
+
+
+def analyze_spec(
+    path: Path, target_name: str, overrides: tuple[str, ...], notify: Listener
+) -> Report:
+    """Return the report of the untrained network of a spec: sizes and counts, no accuracies.
+
+    Raises:
+        AgilennError: exit codes 3 (spec), 4 (unsupported), 5 (does not fit), 7 (external tool).
+    """
+    spec, target = load_spec(path, overrides), load_target(target_name)
+    return analyze(spec, target, Cache(default_root()), notify)
+
+
+def analyze(spec: Spec, target: Target, cache: Cache, notify: Listener) -> Report:
+    """Compile, link and run the untrained network; see `analyze_spec`."""
+    began = time.monotonic()
+    notify(StageStarted("analyze"))
+    model = untrained(spec, dataset_classes(spec.dataset, spec.base_dir, where=spec.where))
+    identity = identify(model, b"", spec.payload.codec)
+    program = compile_device(spec, target, model, identity)
+    shape = (FRAMES, *program.input_shape)
+    images = np.random.default_rng(spec.seed).integers(0, 256, shape, dtype=np.uint8)
+    firmware = emit_firmware(spec, target, program, model.alpha, images)
+    elf, _cached = link_firmware(firmware, cache)
+
+    def produce(folder: Path) -> None:
+        run = measure(elf, program, target, images)
+        (folder / "run.json").write_text(json.dumps(dataclasses.asdict(run)))
+
+    key = digest({"firmware": firmware.key, "code": digest_rooms("emulator", "verify")})
+    entry, cached = cache.get("measure", key, produce)
+    run = DeviceRun(**json.loads((entry / "run.json").read_text()))
+    device = device_section(elf, target, program, run)
+    payload = untrained_payload(spec, program.symbol_count)
+    datagrams = payload.bytes_raw + HEADER_BYTES
+    report = Report(
+        spec=spec.name,
+        scheme="agilenn",
+        target=target.name,
+        seed=spec.seed,
+        model_id=f"{identity.model_id:08x}",
+        versions=versions(),
+        training=None,
+        quantised=None,
+        payload=payload,
+        device=device,
+        estimate=estimate(target, device.instructions.total, datagrams, 1, spec.link.baud),
+        verify=None,
+        end_to_end=None,
+    )
+    notify(StageDone("analyze", time.monotonic() - began, cached, "untrained network"))
+    return report

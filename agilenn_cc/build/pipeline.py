@@ -1,0 +1,239 @@
+"""The whole way from a spec to a proven build; nothing is written before all of it succeeded."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from agilenn_cc.build.budget import check_budget, check_early
+from agilenn_cc.build.device import (
+    Firmware,
+    compile_device,
+    emit_firmware,
+    link_firmware,
+)
+from agilenn_cc.build.events import Listener, StageDone, StageStarted
+from agilenn_cc.build.inputs import LazyDataset
+from agilenn_cc.build.learned import Learned, quantise_split, train_split
+from agilenn_cc.build.payload import measure_payload
+from agilenn_cc.build.proof import Proof, prove, simulate_build
+from agilenn_cc.build.versions import versions
+from agilenn_cc.builds import BUILD_ROOT
+from agilenn_cc.cache import Cache, default_root, digest_bytes
+from agilenn_cc.emit.server import emit_server
+from agilenn_cc.emit.writer import write_tree
+from agilenn_cc.report.assemble import device_section
+from agilenn_cc.report.costs import estimate
+from agilenn_cc.report.html import render_html
+from agilenn_cc.report.schema import EndToEnd, Payload, Quantised, Report, Training, Verify
+from agilenn_cc.serve.metadata import ServerMeta
+from agilenn_cc.serve.protocol import HEADER_BYTES
+from agilenn_cc.spec import Spec, load_spec
+from agilenn_cc.targets import Target, load_target
+
+
+@dataclass(frozen=True)
+class BuildRequest:
+    """What the user asked for; `output` None means build/NAME-TARGET."""
+
+    spec: Path
+    target: str
+    output: Path | None = None
+    overrides: tuple[str, ...] = ()
+    stop_after: str | None = None
+    frames: int = 100
+    cache_root: Path | None = None
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """Where the build lies and its report; the report is None if the build was stopped early."""
+
+    directory: Path
+    report: Report | None
+    stages: dict[str, bool]  # stage to whether it was cached
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `build --json` prints."""
+        return {
+            "directory": str(self.directory),
+            "stages": [{"name": name, "cached": cached} for name, cached in self.stages.items()],
+            "report": self.report.model_dump(mode="json") if self.report else None,
+        }
+
+
+class _StopBuildError(Exception):
+    """The stage after which the user asked to stop has ended."""
+
+
+class _Stages:
+    """Passes events on, remembers which stages were cached, and stops where it was asked to."""
+
+    def __init__(self, notify: Listener, stop_after: str | None) -> None:
+        self._notify = notify
+        self._stop_after = stop_after
+        self.cached: dict[str, bool] = {}
+
+    def listen(self, event: Any) -> None:
+        self._notify(event)
+        if isinstance(event, StageDone):
+            self.cached[event.stage] = event.cached
+            if event.stage == self._stop_after:
+                raise _StopBuildError
+
+    def start(self, stage: str) -> float:
+        self.listen(StageStarted(stage))
+        return time.monotonic()
+
+    def done(self, stage: str, began: float, cached: bool = False, note: str = "") -> None:
+        self.listen(StageDone(stage, time.monotonic() - began, cached, note))
+
+
+def run_build(request: BuildRequest, notify: Listener) -> BuildResult:
+    """Build a spec for a target.
+
+    Raises:
+        AgilennError: exit codes 3 (spec, data), 4 (unsupported), 5 (budget), 6 (mismatch),
+            7 (external tool, unwritable folder). The output directory is then as it was.
+    """
+    spec = load_spec(request.spec, request.overrides)
+    target = load_target(request.target)
+    directory = request.output or BUILD_ROOT / f"{spec.name}-{_short_name(target)}"
+    cache = Cache(request.cache_root or default_root())
+    stages = _Stages(notify, request.stop_after)
+    try:
+        report = _build(spec, target, directory, cache, request.frames, stages)
+    except _StopBuildError:
+        report = None
+    return BuildResult(directory, report, stages.cached)
+
+
+def _short_name(target: Target) -> str:
+    return target.aliases[0] if target.aliases else target.name
+
+
+def _build(
+    spec: Spec, target: Target, directory: Path, cache: Cache, frames: int, stages: _Stages
+) -> Report:
+    check_early(spec, target, cache)
+    data = LazyDataset(spec, stages.listen)
+    began = stages.start("data")
+    stages.done("data", began, note=data.key[:12])
+    split_folder, train_key = train_split(spec, data, cache, stages.listen)
+    learned = quantise_split(spec, data, split_folder, train_key, cache, stages.listen)
+
+    began = stages.start("compile")
+    program = compile_device(spec, target, learned.model, learned.identity)
+    payload = measure_payload(spec, learned.test_indices)
+    stages.done("compile", began, note=f"{len(program.stages)} row stages")
+
+    began = stages.start("emit")
+    firmware = emit_firmware(spec, target, program, learned.model.alpha, learned.sample_images)
+    server = emit_server(_server_meta(spec, learned), learned.remote_net)
+    stages.done("emit", began, note=f"{len(firmware.files)} + {len(server)} files")
+
+    began = stages.start("link")
+    elf, cached = link_firmware(firmware, cache)
+    stages.done("link", began, cached)
+
+    began = stages.start("verify")
+    proof, cached = prove(elf, firmware, learned, target, frames, data, cache, stages.listen)
+    stages.done(
+        "verify", began, cached, f"{proof.tensors} tensors x {proof.samples} images, all equal"
+    )
+
+    began = stages.start("simulate")
+    end, cached = simulate_build(
+        elf, spec, target, server, learned, frames, data, cache, stages.listen
+    )
+    note = f"{end.answered} of {end.frames} answered, {end.agreed} agreed"
+    stages.done("simulate", began, cached, note)
+
+    began = stages.start("report")
+    report = _report(spec, target, learned, firmware, elf, payload, proof, end)
+    check_budget(spec, report)
+    _write(directory, spec, target, learned, firmware, server, report)
+    stages.done("report", began)
+    return report
+
+
+def _server_meta(spec: Spec, learned: Learned) -> ServerMeta:
+    rows, columns, channels = learned.test_indices.shape[1:]
+    return ServerMeta(
+        name=spec.name,
+        model_id=learned.identity.model_id,
+        rows=rows,
+        columns=columns,
+        channels=channels,
+        levels=tuple(float(level) for level in learned.model.levels),
+        modal_levels=learned.modal_levels,
+        classes=learned.model.classes,
+        codec=spec.payload.codec,
+        port=spec.link.port,
+    )
+
+
+def _report(
+    spec: Spec,
+    target: Target,
+    learned: Learned,
+    firmware: Firmware,
+    elf: Path,
+    payload: Payload,
+    proof: Proof,
+    end: EndToEnd,
+) -> Report:
+    device = device_section(elf, target, firmware.program, proof.run)
+    fragments = payload.fragments_mean or 1.0
+    datagrams = (payload.bytes_mean or payload.bytes_raw) + HEADER_BYTES * fragments
+    return Report(
+        spec=spec.name,
+        scheme="agilenn",
+        target=target.name,
+        seed=spec.seed,
+        model_id=f"{learned.identity.model_id:08x}",
+        versions=versions(),
+        training=Training.model_validate(learned.training),
+        quantised=Quantised.model_validate(learned.quantised),
+        payload=payload,
+        device=device,
+        estimate=estimate(target, device.instructions.total, datagrams, fragments, spec.link.baud),
+        verify=Verify(
+            samples=proof.samples,
+            tensors=proof.tensors,
+            mismatches=proof.mismatches,
+            tflite=learned.tflite,
+        ),
+        end_to_end=end,
+    )
+
+
+def _write(
+    directory: Path,
+    spec: Spec,
+    target: Target,
+    learned: Learned,
+    firmware: Firmware,
+    server: dict[str, bytes],
+    report: Report,
+) -> None:
+    files = {f"project/{name}": data for name, data in firmware.files.items()}
+    files |= {f"server/{name}": data for name, data in server.items()}
+    files["report.json"] = report.to_json().encode()
+    files["report.html"] = render_html(report).encode()
+    manifest = {
+        "format": 1,
+        "name": spec.name,
+        "target": target.name,
+        "seed": spec.seed,
+        "model": asdict(learned.identity),
+        "model_id": f"{learned.identity.model_id:08x}",
+        "spec": spec.canonical(),
+        "versions": versions(),
+        "files": {name: digest_bytes(data) for name, data in sorted(files.items())},
+    }
+    files["manifest.json"] = (json.dumps(manifest, indent=2) + "\n").encode()
+    write_tree(files, directory, keep=("project/App/",))

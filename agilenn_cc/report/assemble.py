@@ -1,0 +1,68 @@
+"""Assembles the device section: linker's sizes, emulator's counts, layers' needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from agilenn_cc import passes
+from agilenn_cc.passes import Program
+from agilenn_cc.report.schema import Device, Instructions, LayerCost, RamPart, RegionUse
+from agilenn_cc.report.sizes import elf_sizes, symbol_value
+from agilenn_cc.targets import Target
+
+PHASES = ("extractor", "local", "quantise", "encode")
+
+
+@dataclass(frozen=True)
+class DeviceRun:
+    """What the emulator counted: mean instructions a frame, by phase and by stage function.
+
+    `stack_bytes` is the deepest stack seen.
+    """
+
+    phase_instructions: Mapping[str, float]
+    function_instructions: Mapping[str, float]
+    stack_bytes: int
+
+
+def device_section(elf: Path, target: Target, program: Program, run: DeviceRun) -> Device:
+    """Return the device section of a report for a linked and emulated program."""
+    sizes = elf_sizes(elf, target)
+    rows, columns, channels = program.input_shape
+    frame = rows * columns * channels
+    stack = symbol_value(elf, "_estack") - symbol_value(elf, "_stack_limit")
+    network = sum(buffer.bytes for buffer in program.buffers)
+    ram = sizes.ram - frame
+    parts = (
+        RamPart(name="network", bytes=network),
+        RamPart(name="stack reserve", bytes=stack),
+        RamPart(name="codec, link and drivers", bytes=ram - network - stack),
+    )
+    phases = {phase: round(run.phase_instructions.get(phase, 0.0)) for phase in PHASES}
+    return Device(
+        flash=sizes.flash,
+        ram=ram,
+        ram_parts=parts,
+        input_frame=frame,
+        stack=run.stack_bytes,
+        stack_reserved=stack,
+        regions=tuple(RegionUse(name=n, used=u, size=s) for n, u, s in sizes.regions),
+        instructions=Instructions(total=sum(phases.values()), **phases),
+        layers=tuple(_layer(cost, run) for cost in program.layers),
+    )
+
+
+def _layer(cost: passes.LayerCost, run: DeviceRun) -> LayerCost:
+    counted = None if cost.function is None else run.function_instructions.get(cost.function)
+    return LayerCost(
+        name=cost.name,
+        shape=cost.output_shape,
+        macs=cost.macs,
+        params=cost.params,
+        instructions=None if counted is None else round(counted),
+        ram=cost.activation_bytes,
+        flash=cost.weight_bytes,
+        kernel=cost.kernel,
+    )
