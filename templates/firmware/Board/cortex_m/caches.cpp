@@ -21,12 +21,12 @@ void enable_instruction_cache() {
 void enable_data_cache() {
     core::cache_size_selection() = 0;  // level 1, data
     data_barrier();
-    const std::uint32_t geometry = core::cache_size_id();
-    const std::uint32_t last_set = (geometry >> 13) & 0x7FFFU;
-    const std::uint32_t last_way = (geometry >> 3) & 0x3FFU;
+    const uint32_t geometry = core::cache_size_id();
+    const uint32_t last_set = (geometry >> 13) & 0x7FFFU;
+    const uint32_t last_way = (geometry >> 3) & 0x3FFU;
     // Lines of 32 bytes: the set starts at bit 5; four ways: the way lies in bits 31 and 30.
-    for (std::uint32_t set = 0; set <= last_set; ++set) {
-        for (std::uint32_t way = 0; way <= last_way; ++way) {
+    for (uint32_t set = 0; set <= last_set; ++set) {
+        for (uint32_t way = 0; way <= last_way; ++way) {
             core::invalidate_data_cache_by_set_way() = (way << 30) | (set << 5);
         }
     }

@@ -12,10 +12,10 @@ FaultRecord fault_record;
 namespace {
 
 // Handlers run on their own stack, for the interrupted one may be what failed.
-constexpr std::uint32_t kFaultStackWords = 128;
-alignas(8) std::uint32_t fault_stack[kFaultStackWords];
+constexpr uint32_t kFaultStackWords = 128;
+alignas(8) uint32_t fault_stack[kFaultStackWords];
 
-const char* exception_name(std::uint32_t exception) {
+const char* exception_name(uint32_t exception) {
     switch (exception) {
         case 2:
             return "NMI";
@@ -32,7 +32,7 @@ const char* exception_name(std::uint32_t exception) {
     }
 }
 
-void report_value(const char* name, std::uint32_t value) {
+void report_value(const char* name, uint32_t value) {
     char text[] = "00000000";
     for (int digit = 7; digit >= 0; --digit) {
         text[digit] = "0123456789abcdef"[value & 0xFU];
@@ -79,11 +79,11 @@ void enable_fault_handlers() {
 }
 
 extern "C" [[noreturn, gnu::used]] void agilenn_record_fault(const ExceptionFrame* frame,
-                                                             std::uint32_t exception) {
+                                                             uint32_t exception) {
     const core::SystemControl& scb = core::scb();
-    const auto sp = reinterpret_cast<std::uint32_t>(frame);
-    const auto lowest = reinterpret_cast<std::uint32_t>(&_stack_limit[0]);
-    const auto highest = reinterpret_cast<std::uint32_t>(&_estack[0]) - sizeof(ExceptionFrame);
+    const auto sp = reinterpret_cast<uint32_t>(frame);
+    const auto lowest = reinterpret_cast<uint32_t>(&_stack_limit[0]);
+    const auto highest = reinterpret_cast<uint32_t>(&_estack[0]) - sizeof(ExceptionFrame);
     FaultRecord& record = fault_record;
     record.exception = exception;
     record.frame_valid = sp >= lowest && sp <= highest;

@@ -1,24 +1,24 @@
 // What is kept of a fault, for the console and for a debugger.
 #pragma once
 
-#include <cstdint>
+#include <stdint.h>
 
 namespace board {
 
 // The frame that the core pushes on exception entry (PM0253 section 2.4.7).
 struct ExceptionFrame {
-    std::uint32_t r0, r1, r2, r3, r12, lr, pc, xpsr;
+    uint32_t r0, r1, r2, r3, r12, lr, pc, xpsr;
 };
 
 struct FaultRecord {
-    std::uint32_t exception;        // 2 NMI, 3 hard, 4 memory, 5 bus, 6 usage, 16 + n interrupt n
-    bool frame_valid;               // false: the stack pointer was outside the stack
-    ExceptionFrame frame;           // where it happened
-    std::uint32_t stack_pointer;    // of the interrupted code
-    std::uint32_t fault_status;     // CFSR
-    std::uint32_t hard_fault;       // HFSR
-    std::uint32_t memory_address;   // MMFAR, 0 if not valid
-    std::uint32_t bus_address;      // BFAR, 0 if not valid
+    uint32_t exception;       // 2 NMI, 3 hard, 4 memory, 5 bus, 6 usage, 16 + n interrupt n
+    bool frame_valid;         // false: the stack pointer was outside the stack
+    ExceptionFrame frame;     // where it happened
+    uint32_t stack_pointer;   // of the interrupted code
+    uint32_t fault_status;    // CFSR
+    uint32_t hard_fault;      // HFSR
+    uint32_t memory_address;  // MMFAR, 0 if not valid
+    uint32_t bus_address;     // BFAR, 0 if not valid
 };
 
 // The last fault. A debugger that attaches later finds it here.

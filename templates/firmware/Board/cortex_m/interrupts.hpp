@@ -1,7 +1,7 @@
 // Interrupt masking, enabling and sleeping.
 #pragma once
 
-#include <cstdint>
+#include <stdint.h>
 
 #include "core_registers.hpp"
 
@@ -10,15 +10,13 @@ namespace board {
 // Masks interrupts for the lifetime of the object and restores the previous mask.
 class InterruptLock {
   public:
-    InterruptLock() {
-        asm volatile("mrs %0, primask\n\tcpsid i" : "=r"(previous_)::"memory");
-    }
+    InterruptLock() { asm volatile("mrs %0, primask\n\tcpsid i" : "=r"(previous_)::"memory"); }
     ~InterruptLock() { asm volatile("msr primask, %0" ::"r"(previous_) : "memory"); }
     InterruptLock(const InterruptLock&) = delete;
     InterruptLock& operator=(const InterruptLock&) = delete;
 
   private:
-    std::uint32_t previous_;
+    uint32_t previous_;
 };
 
 inline void data_barrier() { asm volatile("dsb" ::: "memory"); }
@@ -29,8 +27,8 @@ inline void instruction_barrier() { asm volatile("isb" ::: "memory"); }
 inline void wait_for_interrupt() { asm volatile("dsb\n\twfi" ::: "memory"); }
 
 // Enables an interrupt; priority 0 (most urgent) to 15.
-inline void enable_interrupt(std::uint32_t number, std::uint8_t priority) {
-    core::nvic().priority[number] = static_cast<std::uint8_t>(priority << 4);
+inline void enable_interrupt(uint32_t number, uint8_t priority) {
+    core::nvic().priority[number] = static_cast<uint8_t>(priority << 4);
     core::nvic().set_enable[number / 32] = 1U << (number % 32);
 }
 

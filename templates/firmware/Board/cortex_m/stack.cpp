@@ -7,10 +7,10 @@
 namespace board {
 namespace {
 
-constexpr std::uint32_t kGuardBytes = 4096;
-constexpr std::uint32_t kGuardSizeField = 11;           // region size is 2^(field + 1)
-constexpr std::uint32_t kExecuteNever = 1U << 28;       // access field stays 0: no access at all
-constexpr std::uint32_t kRegionEnable = 1U << 0;
+constexpr uint32_t kGuardBytes = 4096;
+constexpr uint32_t kGuardSizeField = 11;      // region size is 2^(field + 1)
+constexpr uint32_t kExecuteNever = 1U << 28;  // access field stays 0: no access at all
+constexpr uint32_t kRegionEnable = 1U << 0;
 
 }  // namespace
 
@@ -18,19 +18,19 @@ void guard_stack() {
     core::Mpu& mpu = core::mpu();
     mpu.control = 0;
     mpu.region_number = 0;
-    mpu.region_base = reinterpret_cast<std::uint32_t>(&_stack_limit[0]) - kGuardBytes;
+    mpu.region_base = reinterpret_cast<uint32_t>(&_stack_limit[0]) - kGuardBytes;
     mpu.region_attributes = kExecuteNever | (kGuardSizeField << 1) | kRegionEnable;
     mpu.control = core::Mpu::kEnable | core::Mpu::kDefaultMapForPrivileged;
     data_barrier();
     instruction_barrier();
 }
 
-std::uint32_t stack_used_bytes() {
-    const volatile std::uint32_t* word = _stack_limit;
+uint32_t stack_used_bytes() {
+    const volatile uint32_t* word = _stack_limit;
     while (word < _estack && *word == kStackPaint) {
         ++word;
     }
-    return static_cast<std::uint32_t>(_estack - word) * sizeof(std::uint32_t);
+    return static_cast<uint32_t>(_estack - word) * sizeof(uint32_t);
 }
 
 }  // namespace board

@@ -1,20 +1,20 @@
 // Stack: painting, guard, high-water mark.
 #pragma once
 
-#include <cstdint>
+#include <stdint.h>
 
 // Set by the linker script; the stack grows from _estack down to _stack_limit.
-extern "C" std::uint32_t _stack_limit[];
-extern "C" std::uint32_t _estack[];
+extern "C" uint32_t _stack_limit[];
+extern "C" uint32_t _estack[];
 
 namespace board {
 
-inline constexpr std::uint32_t kStackPaint = 0xC5C5C5C5U;
+inline constexpr uint32_t kStackPaint = 0xC5C5C5C5U;
 
 // Makes the 4 KiB below the stack inaccessible, so that an overflow is a memory fault at once.
 void guard_stack();
 
 // Deepest use of the stack since reset, in bytes.
-std::uint32_t stack_used_bytes();
+uint32_t stack_used_bytes();
 
 }  // namespace board

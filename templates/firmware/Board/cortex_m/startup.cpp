@@ -1,12 +1,12 @@
 // From reset to main: memory contents, FPU, constructors.
-#include <cstddef>
-#include <cstdint>
+#include <stddef.h>
+#include <stdint.h>
 
 #include "core_registers.hpp"
 #include "interrupts.hpp"
 #include "stack.hpp"
 
-using Word = std::uint32_t;
+using Word = uint32_t;
 
 extern "C" {
 // Set by the linker script; s = start, e = end, l = where the initial contents lie in flash.
@@ -25,7 +25,7 @@ int main();
 
 namespace {
 
-constexpr std::size_t kPaintMarginWords = 64;  // what this file's own calls may have in use
+constexpr size_t kPaintMarginWords = 64;  // what this file's own calls may have in use
 
 void copy(const Word* from, Word* to, const Word* end) {
     while (to < end) {

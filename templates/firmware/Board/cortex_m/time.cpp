@@ -7,15 +7,15 @@
 namespace board {
 namespace {
 
-constexpr std::uint32_t kTicksPerSecond = 1000;
-constexpr std::uint32_t kUsPerTick = 1000;
-constexpr std::uint8_t kSysTickPriorityIndex = 11;  // exception 15 in handler_priority
-constexpr std::uint32_t kTraceEnable = 1U << 24;    // DEMCR.TRCENA
-constexpr std::uint32_t kLockKey = 0xC5ACCE55U;
+constexpr uint32_t kTicksPerSecond = 1000;
+constexpr uint32_t kUsPerTick = 1000;
+constexpr uint8_t kSysTickPriorityIndex = 11;  // exception 15 in handler_priority
+constexpr uint32_t kTraceEnable = 1U << 24;    // DEMCR.TRCENA
+constexpr uint32_t kLockKey = 0xC5ACCE55U;
 
-volatile std::uint32_t tick_count = 0;
-std::uint32_t cycles_per_us = 1;
-std::uint32_t reload_value = 0;
+volatile uint32_t tick_count = 0;
+uint32_t cycles_per_us = 1;
+uint32_t reload_value = 0;
 
 void start_cycle_counter() {
     core::debug_exception_monitor() = core::debug_exception_monitor() | kTraceEnable;
@@ -26,7 +26,7 @@ void start_cycle_counter() {
 
 }  // namespace
 
-void start_time(std::uint32_t core_hz) {
+void start_time(uint32_t core_hz) {
     start_cycle_counter();
     cycles_per_us = core_hz / 1'000'000U;
     reload_value = core_hz / kTicksPerSecond - 1;
@@ -38,10 +38,10 @@ void start_time(std::uint32_t core_hz) {
         core::SysTick::kEnable | core::SysTick::kInterrupt | core::SysTick::kCoreClock;
 }
 
-std::uint32_t now_us() {
+uint32_t now_us() {
     const InterruptLock lock;
-    std::uint32_t ticks = tick_count;
-    std::uint32_t value = core::systick().value;
+    uint32_t ticks = tick_count;
+    uint32_t value = core::systick().value;
     if ((core::scb().interrupt_control & core::SystemControl::kSysTickPending) != 0) {
         // The counter wrapped but its handler has not run yet: read again behind the wrap.
         value = core::systick().value;
@@ -50,7 +50,7 @@ std::uint32_t now_us() {
     return ticks * kUsPerTick + (reload_value - value) / cycles_per_us;
 }
 
-std::uint32_t cycles() { return core::dwt().cycle_count; }
+uint32_t cycles() { return core::dwt().cycle_count; }
 
 }  // namespace board
 

@@ -1,19 +1,19 @@
 // Time since start: microseconds from SysTick, cycles from the DWT.
 #pragma once
 
-#include <cstdint>
+#include <stdint.h>
 
 namespace board {
 
 // Starts SysTick at 1 kHz and the cycle counter. `core_hz` must be a multiple of 1 MHz.
-void start_time(std::uint32_t core_hz);
+void start_time(uint32_t core_hz);
 
 // Microseconds since start_time; wraps after 71 minutes, so compare differences only. It comes from
 // SysTick because SysTick runs on while the core sleeps; the cycle counter does not.
 // May be called from interrupts, and with interrupts masked for less than 1 ms.
-std::uint32_t now_us();
+uint32_t now_us();
 
 // Processor cycles, without those spent asleep; wraps after 2^32.
-std::uint32_t cycles();
+uint32_t cycles();
 
 }  // namespace board

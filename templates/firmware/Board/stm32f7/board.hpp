@@ -1,7 +1,7 @@
 // The board as the application sees it.
 #pragma once
 
-#include <cstdint>
+#include <stdint.h>
 
 #include "clock.hpp"
 #include "link_uart.hpp"
@@ -17,6 +17,6 @@ struct StartReport {
 StartReport start(LinkUart& link_uart);
 
 // A number that differs from part to part (RM0385 section 41.1, unique device ID).
-std::uint32_t device_id();
+uint32_t device_id();
 
 }  // namespace board

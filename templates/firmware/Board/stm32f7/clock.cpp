@@ -1,4 +1,5 @@
-// Clock at up to 216 MHz: HSE, PLL, over-drive, flash wait states (RM0385 sections 3.3.2, 4.1.4, 5.2).
+// Clock at up to 216 MHz: HSE, PLL, over-drive, flash wait states (RM0385
+// sections 3.3.2, 4.1.4, 5.2).
 #include "clock.hpp"
 
 #include "board_config.hpp"
@@ -9,12 +10,12 @@ namespace {
 
 using namespace stm32f7;
 
-constexpr std::uint32_t kHsiHz = 16'000'000;
+constexpr uint32_t kHsiHz = 16'000'000;
 // Polls before a wait gives up: about 100 ms at 16 MHz, and the oscillator starts within 2 ms.
-constexpr std::uint32_t kPollLimit = 200'000;
+constexpr uint32_t kPollLimit = 200'000;
 
-bool wait_until(const Register& reg, std::uint32_t mask, std::uint32_t expected) {
-    for (std::uint32_t poll = 0; poll < kPollLimit; ++poll) {
+bool wait_until(const Register& reg, uint32_t mask, uint32_t expected) {
+    for (uint32_t poll = 0; poll < kPollLimit; ++poll) {
         if ((reg & mask) == expected) {
             return true;
         }
@@ -23,31 +24,31 @@ bool wait_until(const Register& reg, std::uint32_t mask, std::uint32_t expected)
 }
 
 // Field of an AHB divider (1, 2, 4, 8, 16) in CFGR.
-constexpr std::uint32_t ahb_field(std::uint32_t divider) {
-    std::uint32_t field = 0;
-    for (std::uint32_t d = divider; d > 1; d /= 2) {
+constexpr uint32_t ahb_field(uint32_t divider) {
+    uint32_t field = 0;
+    for (uint32_t d = divider; d > 1; d /= 2) {
         field = field == 0 ? 8 : field + 1;
     }
     return field;
 }
 
 // Field of an APB divider (1, 2, 4, 8, 16) in CFGR.
-constexpr std::uint32_t apb_field(std::uint32_t divider) {
-    std::uint32_t field = 0;
-    for (std::uint32_t d = divider; d > 1; d /= 2) {
+constexpr uint32_t apb_field(uint32_t divider) {
+    uint32_t field = 0;
+    for (uint32_t d = divider; d > 1; d /= 2) {
         field = field == 0 ? 4 : field + 1;
     }
     return field;
 }
 static_assert(ahb_field(1) == 0 && ahb_field(2) == 8 && apb_field(2) == 4 && apb_field(4) == 5);
 
-constexpr std::uint32_t kDividerFields = (ahb_field(config::kAhbDivider) << 4) |
-                                         (apb_field(config::kApb1Divider) << 10) |
-                                         (apb_field(config::kApb2Divider) << 13);
-constexpr std::uint32_t kDividerMask = (0xFU << 4) | (7U << 10) | (7U << 13);
-constexpr std::uint32_t kPllFields = config::kPllM | (config::kPllN << 6) |
-                                     ((config::kPllP / 2 - 1) << 16) | (config::kPllQ << 24) |
-                                     Rcc::kPllSourceHse;
+constexpr uint32_t kDividerFields = (ahb_field(config::kAhbDivider) << 4) |
+                                    (apb_field(config::kApb1Divider) << 10) |
+                                    (apb_field(config::kApb2Divider) << 13);
+constexpr uint32_t kDividerMask = (0xFU << 4) | (7U << 10) | (7U << 13);
+constexpr uint32_t kPllFields = config::kPllM | (config::kPllN << 6) |
+                                ((config::kPllP / 2 - 1) << 16) | (config::kPllQ << 24) |
+                                Rcc::kPllSourceHse;
 
 bool start_hse() {
     set_bits(rcc().cr, config::kHseBypass ? Rcc::kHseOn | Rcc::kHseBypass : Rcc::kHseOn);
@@ -63,7 +64,7 @@ bool enable_over_drive() {
     return wait_until(pwr().csr1, Pwr::kOverDriveSwitch, Pwr::kOverDriveSwitch);
 }
 
-bool set_wait_states(std::uint32_t wait_states) {
+bool set_wait_states(uint32_t wait_states) {
     clear_bits(flash().acr, Flash::kAccelerator);
     set_bits(flash().acr, Flash::kAcceleratorReset);
     clear_bits(flash().acr, Flash::kAcceleratorReset);
@@ -71,7 +72,7 @@ bool set_wait_states(std::uint32_t wait_states) {
     return wait_until(flash().acr, Flash::kLatencyMask, wait_states);
 }
 
-bool switch_to(std::uint32_t source) {
+bool switch_to(uint32_t source) {
     replace_bits(rcc().cfgr, Rcc::kSwitchMask, source);
     return wait_until(rcc().cfgr, Rcc::kSwitchMask << Rcc::kSwitchStatusShift,
                       source << Rcc::kSwitchStatusShift);
@@ -114,7 +115,7 @@ ClockTree start_clock() {
     set_bits(rcc().apb1enr, Rcc::kPowerInterface);
     const ClockStatus status = run_from_pll();
     if (status == ClockStatus::kOk) {
-        constexpr std::uint32_t kCoreHz = config::kSysclkHz / config::kAhbDivider;
+        constexpr uint32_t kCoreHz = config::kSysclkHz / config::kAhbDivider;
         return {status, kCoreHz, kCoreHz / config::kApb1Divider, kCoreHz / config::kApb2Divider};
     }
     run_from_hsi();

@@ -1,11 +1,11 @@
 // System clock.
 #pragma once
 
-#include <cstdint>
+#include <stdint.h>
 
 namespace board {
 
-enum class ClockStatus : std::uint8_t {
+enum class ClockStatus : uint8_t {
     kOk,
     kHseDidNotStart,
     kPllDidNotLock,
@@ -16,7 +16,7 @@ enum class ClockStatus : std::uint8_t {
 
 struct ClockTree {
     ClockStatus status;  // anything but kOk: the core runs from the 16 MHz internal oscillator
-    std::uint32_t core_hz, apb1_hz, apb2_hz;
+    uint32_t core_hz, apb1_hz, apb2_hz;
 };
 
 // Brings the core to the board's frequency; every wait is bounded. If a step fails, the clock falls

@@ -11,21 +11,21 @@ namespace {
 
 using stm32f7::Usart;
 
-constexpr std::uint32_t kRingBytes = 1024;  // a power of two
-constexpr std::uint8_t kPriority = 12;
-constexpr std::uint32_t kPollLimit = 2'000'000;  // more than a character takes at 216 MHz
+constexpr uint32_t kRingBytes = 1024;  // a power of two
+constexpr uint8_t kPriority = 12;
+constexpr uint32_t kPollLimit = 2'000'000;  // more than a character takes at 216 MHz
 
 char ring[kRingBytes];
-volatile std::uint32_t head = 0;  // next to write; both count on and wrap with 2^32
-volatile std::uint32_t tail = 0;  // next to send
-std::uint32_t dropped = 0;
+volatile uint32_t head = 0;  // next to write; both count on and wrap with 2^32
+volatile uint32_t tail = 0;  // next to send
+uint32_t dropped = 0;
 bool started = false;
 
 Usart& port() { return stm32f7::usart(config::kConsole); }
 
 }  // namespace
 
-void start_console(std::uint32_t clock_hz) {
+void start_console(uint32_t clock_hz) {
     stm32f7::prepare(config::kConsole);
     if (!stm32f7::set_baud_rate(port(), clock_hz, config::kConsole.baud)) {
         return;
@@ -52,8 +52,8 @@ void console_write(const char* text) {
     stm32f7::set_bits(port().cr1, Usart::kTxEmptyInterrupt);
 }
 
-bool console_wait_for_room(std::uint32_t bytes, std::uint32_t limit_us) {
-    const std::uint32_t start_us = now_us();
+bool console_wait_for_room(uint32_t bytes, uint32_t limit_us) {
+    const uint32_t start_us = now_us();
     while (kRingBytes - (head - tail) < bytes) {
         if (!started || now_us() - start_us >= limit_us) {
             return false;
@@ -63,7 +63,7 @@ bool console_wait_for_room(std::uint32_t bytes, std::uint32_t limit_us) {
     return true;
 }
 
-std::uint32_t console_dropped_bytes() { return dropped; }
+uint32_t console_dropped_bytes() { return dropped; }
 
 void console_write_polled(const char* text) {
     if (!started) {
@@ -71,12 +71,12 @@ void console_write_polled(const char* text) {
     }
     stm32f7::clear_bits(port().cr1, Usart::kTxEmptyInterrupt);
     for (; *text != '\0'; ++text) {
-        for (std::uint32_t poll = 0; poll < kPollLimit; ++poll) {
+        for (uint32_t poll = 0; poll < kPollLimit; ++poll) {
             if ((port().isr & Usart::kTxEmpty) != 0) {
                 break;
             }
         }
-        port().tdr = static_cast<std::uint8_t>(*text);
+        port().tdr = static_cast<uint8_t>(*text);
     }
 }
 
@@ -87,7 +87,7 @@ extern "C" void BOARD_CONSOLE_HANDLER() {
     if (head == tail) {
         stm32f7::clear_bits(port().cr1, Usart::kTxEmptyInterrupt);
     } else if ((port().isr & Usart::kTxEmpty) != 0) {
-        port().tdr = static_cast<std::uint8_t>(ring[tail % kRingBytes]);
+        port().tdr = static_cast<uint8_t>(ring[tail % kRingBytes]);
         tail = tail + 1;
     }
 }

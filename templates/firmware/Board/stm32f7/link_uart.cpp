@@ -11,11 +11,11 @@ namespace {
 
 using namespace stm32f7;
 
-constexpr std::uint32_t kRingBytes = 2048;  // 10 ms at 2 Mbaud; a power of two
-constexpr std::uint8_t kPriority = 4;
-constexpr std::uint32_t kPollLimit = 200'000;
+constexpr uint32_t kRingBytes = 2048;  // 10 ms at 2 Mbaud; a power of two
+constexpr uint8_t kPriority = 4;
+constexpr uint32_t kPollLimit = 200'000;
 
-BOARD_DMA_BSS std::uint8_t ring[kRingBytes];
+BOARD_DMA_BSS uint8_t ring[kRingBytes];
 volatile bool transmitting = false;
 volatile bool activity = false;  // something happened since the last receive()
 
@@ -24,18 +24,16 @@ Dma& dma() { return *reinterpret_cast<Dma*>(config::kLinkDma.address); }
 DmaStream& rx_stream() { return dma().stream[config::kLinkDma.rx_stream]; }
 DmaStream& tx_stream() { return dma().stream[config::kLinkDma.tx_stream]; }
 
-void clear_flags(std::uint32_t stream) {
+void clear_flags(uint32_t stream) {
     dma().ifcr[stream / 4] = Dma::kAllFlags << dma_flag_shift(stream);
 }
 
-std::uint32_t address_of(const volatile void* object) {
-    return reinterpret_cast<std::uint32_t>(object);
-}
+uint32_t address_of(const volatile void* object) { return reinterpret_cast<uint32_t>(object); }
 
 // A stream's registers may be written once its enable bit reads 0 (section 8.3.18).
 bool disable(DmaStream& stream) {
     clear_bits(stream.cr, DmaStream::kEnable);
-    for (std::uint32_t poll = 0; poll < kPollLimit; ++poll) {
+    for (uint32_t poll = 0; poll < kPollLimit; ++poll) {
         if ((stream.cr & DmaStream::kEnable) == 0) {
             return true;
         }
@@ -53,9 +51,8 @@ bool start_receiving() {
     rx_stream().ndtr = kRingBytes;
     rx_stream().fcr = 0;
     rx_stream().cr = (config::kLinkDma.rx_channel << DmaStream::kChannelShift) |
-                     DmaStream::kPriorityHigh | DmaStream::kMemoryIncrement |
-                     DmaStream::kCircular | DmaStream::kHalfTransfer |
-                     DmaStream::kTransferComplete;
+                     DmaStream::kPriorityHigh | DmaStream::kMemoryIncrement | DmaStream::kCircular |
+                     DmaStream::kHalfTransfer | DmaStream::kTransferComplete;
     set_bits(rx_stream().cr, DmaStream::kEnable);
     return true;
 }
@@ -69,7 +66,7 @@ void enable_port() {
 
 }  // namespace
 
-bool LinkUart::start(std::uint32_t clock_hz) {
+bool LinkUart::start(uint32_t clock_hz) {
     clock_hz_ = clock_hz;
     prepare(config::kLinkUart);
     set_bits(rcc().ahb1enr, 1U << config::kLinkDma.clock_enable_bit);
@@ -84,12 +81,12 @@ bool LinkUart::start(std::uint32_t clock_hz) {
     return true;
 }
 
-bool LinkUart::set_baud(std::uint32_t baud) {
+bool LinkUart::set_baud(uint32_t baud) {
     if (transmitting) {
         return false;
     }
     // The last stop bit must have left before the port is switched off.
-    for (std::uint32_t poll = 0; poll < kPollLimit && (port().isr & Usart::kComplete) == 0; ++poll) {
+    for (uint32_t poll = 0; poll < kPollLimit && (port().isr & Usart::kComplete) == 0; ++poll) {
     }
     port().cr1 = 0;
     const bool possible = set_baud_rate(port(), clock_hz_, baud);
@@ -97,7 +94,7 @@ bool LinkUart::set_baud(std::uint32_t baud) {
     return possible;
 }
 
-bool LinkUart::send(const std::uint8_t* bytes, std::uint16_t count) {
+bool LinkUart::send(const uint8_t* bytes, uint16_t count) {
     if (transmitting || count == 0 || !disable(tx_stream())) {
         return false;
     }
@@ -118,10 +115,10 @@ bool LinkUart::send(const std::uint8_t* bytes, std::uint16_t count) {
 
 bool LinkUart::sending() const { return transmitting; }
 
-std::uint16_t LinkUart::receive(std::uint8_t* bytes, std::uint16_t capacity) {
+uint16_t LinkUart::receive(uint8_t* bytes, uint16_t capacity) {
     activity = false;
-    const std::uint32_t write_position = (kRingBytes - rx_stream().ndtr) % kRingBytes;
-    std::uint16_t count = 0;
+    const uint32_t write_position = (kRingBytes - rx_stream().ndtr) % kRingBytes;
+    uint16_t count = 0;
     while (read_position_ != write_position && count < capacity) {
         bytes[count++] = ring[read_position_];
         read_position_ = (read_position_ + 1) % kRingBytes;

@@ -1,7 +1,7 @@
 // UART to the WiFi module, both directions by DMA.
 #pragma once
 
-#include <cstdint>
+#include <stdint.h>
 
 #include "agilenn/uart.hpp"
 
@@ -10,17 +10,17 @@ namespace board {
 class LinkUart final : public agilenn::Uart {
   public:
     // Starts at the module's rate after reset; false if the clock cannot give it.
-    bool start(std::uint32_t clock_hz);
+    bool start(uint32_t clock_hz);
 
-    bool set_baud(std::uint32_t baud) override;
-    bool send(const std::uint8_t* bytes, std::uint16_t count) override;
+    bool set_baud(uint32_t baud) override;
+    bool send(const uint8_t* bytes, uint16_t count) override;
     bool sending() const override;
-    std::uint16_t receive(std::uint8_t* bytes, std::uint16_t capacity) override;
+    uint16_t receive(uint8_t* bytes, uint16_t capacity) override;
     void wait() override;
 
   private:
-    std::uint32_t clock_hz_ = 0;
-    std::uint32_t read_position_ = 0;  // in the receive ring
+    uint32_t clock_hz_ = 0;
+    uint32_t read_position_ = 0;  // in the receive ring
 };
 
 }  // namespace board

@@ -14,16 +14,16 @@ void prepare(const config::Uart& uart) {
     usart(uart).cr1 = 0;
 }
 
-bool set_baud_rate(Usart& port, std::uint32_t clock_hz, std::uint32_t baud) {
-    constexpr std::uint32_t kLeastDivider = 16, kGreatestDivider = 0xFFFF;
+bool set_baud_rate(Usart& port, uint32_t clock_hz, uint32_t baud) {
+    constexpr uint32_t kLeastDivider = 16, kGreatestDivider = 0xFFFF;
     const bool over8 = clock_hz / baud < kLeastDivider;
-    const std::uint32_t sampled_hz = over8 ? 2 * clock_hz : clock_hz;
-    const std::uint32_t divider = (sampled_hz + baud / 2) / baud;
+    const uint32_t sampled_hz = over8 ? 2 * clock_hz : clock_hz;
+    const uint32_t divider = (sampled_hz + baud / 2) / baud;
     if (divider < kLeastDivider || divider > kGreatestDivider) {
         return false;
     }
-    const std::uint32_t actual = sampled_hz / divider;
-    const std::uint32_t error = actual > baud ? actual - baud : baud - actual;
+    const uint32_t actual = sampled_hz / divider;
+    const uint32_t error = actual > baud ? actual - baud : baud - actual;
     if (error > baud / 50) {
         return false;
     }

@@ -1,7 +1,7 @@
 // What both UARTs of the board have in common: clock, pins, baud rate.
 #pragma once
 
-#include <cstdint>
+#include <stdint.h>
 
 #include "board_config.hpp"
 #include "registers.hpp"
@@ -14,6 +14,6 @@ inline Usart& usart(const config::Uart& uart) { return *reinterpret_cast<Usart*>
 void prepare(const config::Uart& uart);
 
 // Sets the rate of a disabled UART; false if the clock cannot give it within 2 %.
-bool set_baud_rate(Usart& port, std::uint32_t clock_hz, std::uint32_t baud);
+bool set_baud_rate(Usart& port, uint32_t clock_hz, uint32_t baud);
 
 }  // namespace board::stm32f7

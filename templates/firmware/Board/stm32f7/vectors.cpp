@@ -1,6 +1,7 @@
 // Vector table of the STM32F74x: 16 core exceptions and 98 interrupts (RM0385 section 10.1.2).
-// Every handler is weak: define `extern "C" void DCMI_IRQHandler()` anywhere to take that interrupt.
-#include <cstdint>
+// Every handler is weak: define `extern "C" void DCMI_IRQHandler()` anywhere to take that
+// interrupt.
+#include <stdint.h>
 
 #include "board_config.hpp"
 #include "stack.hpp"
@@ -37,7 +38,7 @@ struct VectorTable {
     Handler interrupts[board::config::kInterruptCount];
 };
 
-enum Position : std::uint32_t {
+enum Position : uint32_t {
 #define X(name) k##name,
 #include "interrupt_names.inc"
 #undef X

@@ -1,0 +1,160 @@
+// Drives network, payload and link through one frame.
+#include "agilenn/engine.hpp"
+
+#include "deployment.hpp"
+
+namespace agilenn {
+namespace {
+
+constexpr uint16_t kOneQ15 = 32768;
+
+void drop_symbols(void*, const uint8_t*, uint16_t) {}
+
+}  // namespace
+
+const char* describe(Source source) {
+    switch (source) {
+        case Source::kCombined:
+            return "combined";
+        case Source::kLocalDeadline:
+            return "local-deadline";
+        case Source::kLocalRefused:
+            return "local-refused";
+        case Source::kLocalLinkDown:
+            return "local-link-down";
+    }
+    return "unknown";
+}
+
+Engine::Engine(DatagramLink& link, MicrosecondClock clock, FragmentBuffers& buffers)
+    : link_(link),
+      clock_(clock),
+      buffers_(buffers),
+      alpha_q15_(deployment::kAlphaQ15),
+      deadline_us_(deployment::kDeadlineUs) {}
+
+void Engine::set_alpha_q15(uint16_t alpha_q15) {
+    alpha_q15_ = alpha_q15 < kOneQ15 ? alpha_q15 : kOneQ15;
+}
+
+void Engine::begin(uint32_t sequence) {
+    start_us_ = clock_();
+    service_link();  // takes what arrived for earlier frames before the new one can be meant
+    request_ = {deployment::kModelId, device_id_, sequence};
+    offload_ = link_.up() ? Offload::kRunning : Offload::kLinkDown;
+    network::begin_frame();
+    if (offload_ == Offload::kRunning) {
+        writer_.begin(request_, free_fragment(), take_fragment, this);
+    }
+}
+
+void Engine::push_row(const uint8_t* pixels) {
+    service_link();
+    if (offload_ == Offload::kRunning) {
+        network::push_row(pixels, payload::Writer::push_symbols, &writer_);
+    } else {
+        network::push_row(pixels, drop_symbols, nullptr);
+    }
+}
+
+Answer Engine::finish() {
+    if (offload_ == Offload::kRunning) {
+        writer_.finish();
+    }
+    const int8_t* local = network::local_logits();
+    const uint32_t device_us = clock_() - start_us_;
+    while (still_worth_waiting()) {
+        link_.wait();
+    }
+    Answer answer = {};
+    switch (offload_) {
+        case Offload::kAnswered:
+            answer.source = Source::kCombined;
+            break;
+        case Offload::kRefused:
+            answer.source = Source::kLocalRefused;
+            break;
+        case Offload::kLinkDown:
+            answer.source = Source::kLocalLinkDown;
+            break;
+        default:
+            answer.source = Source::kLocalDeadline;
+            break;
+    }
+    if (answer.source == Source::kCombined) {
+        const CombinationRule rule = {alpha_q15_, network::kLocalScaleQ24,
+                                      network::kLocalZeroPoint};
+        answer.class_index = combine(rule, local, remote_logits_q8_, network::kClasses);
+    } else {
+        answer.class_index = local_answer(local, network::kClasses);
+    }
+    answer.device_us = device_us;
+    answer.total_us = clock_() - start_us_;
+    return answer;
+}
+
+void Engine::idle() {
+    service_link();
+    link_.wait();
+}
+
+uint8_t* Engine::take_fragment(void* engine, uint8_t* datagram, uint16_t count) {
+    return static_cast<Engine*>(engine)->send_fragment(datagram, count);
+}
+
+// Hands a full fragment to the link as soon as the one before has left; returns the buffer for the
+// next one, or nullptr if this frame is not worth sending any more.
+uint8_t* Engine::send_fragment(uint8_t* datagram, uint16_t count) {
+    while (still_worth_waiting()) {
+        if (link_.ready()) {
+            link_.send(datagram, count);
+            return free_fragment();
+        }
+        link_.wait();
+    }
+    return nullptr;
+}
+
+uint8_t* Engine::free_fragment() const {
+    return link_.held() == buffers_.fragments[0] ? buffers_.fragments[1] : buffers_.fragments[0];
+}
+
+// Polls until nothing more has arrived; returns the time of the last look.
+uint32_t Engine::service_link() {
+    for (;;) {
+        const uint32_t now_us = clock_();
+        const Datagram datagram = link_.poll(now_us);
+        if (datagram.count == 0) {
+            return now_us;
+        }
+        handle(datagram);
+    }
+}
+
+void Engine::handle(const Datagram& datagram) {
+    if (offload_ != Offload::kRunning) {
+        return;
+    }
+    const AnswerReport report = parse_answer(datagram.bytes, datagram.count, request_,
+                                             network::kClasses, remote_logits_q8_);
+    if (report.status == AnswerStatus::kAnswer) {
+        offload_ = Offload::kAnswered;
+    } else if (report.status == AnswerStatus::kRefused) {
+        offload_ = Offload::kRefused;
+    }
+}
+
+// Looks at link and time; false once the frame has its answer, or will not get one.
+bool Engine::still_worth_waiting() {
+    const uint32_t now_us = service_link();
+    if (offload_ == Offload::kRunning) {
+        if (!link_.up()) {
+            offload_ = Offload::kLinkDown;
+        } else if (reached(now_us, start_us_ + deadline_us_)) {
+            offload_ = Offload::kDeadline;
+        }
+    }
+    return offload_ == Offload::kRunning;
+}
+
+}  // namespace agilenn

@@ -1,0 +1,88 @@
+// One inference: rows in, an answer out; what is sent leaves while the next rows are computed.
+#pragma once
+
+#include <stdint.h>
+
+#include "agilenn/combine.hpp"
+#include "agilenn/datagram_link.hpp"
+#include "agilenn/protocol.hpp"
+#include "agilenn/time.hpp"
+#include "network.hpp"
+#include "payload.hpp"
+
+namespace agilenn {
+
+// Where an answer comes from; the local ones say why the server's part is missing.
+enum class Source : uint8_t {
+    kCombined,
+    kLocalDeadline,  // no answer within the deadline
+    kLocalRefused,   // the server does not serve this model
+    kLocalLinkDown,  // no module, no WiFi, no socket
+};
+
+// As the console writes it: `combined`, `local-deadline`, ...
+const char* describe(Source source);
+
+struct Answer {
+    uint16_t class_index;
+    Source source;
+    uint32_t device_us;  // from begin() to the end of local computing
+    uint32_t total_us;   // from begin() to the answer
+};
+
+// Memory that the link's DMA reads: one fragment is filled while the other is sent.
+struct FragmentBuffers {
+    uint8_t fragments[2][payload::Writer::kDatagramBytes];
+};
+
+class Engine {
+  public:
+    Engine(DatagramLink& link, MicrosecondClock clock, FragmentBuffers& buffers);
+
+    // Identifies this device to the server; once, before the first frame.
+    void set_device_id(uint32_t device_id) { device_id_ = device_id; }
+
+    // Weight of the local answer, 0 to 32768 (Q15); from the next combination on.
+    void set_alpha_q15(uint16_t alpha_q15);
+
+    // Longest time from begin() to the answer, as far as local computing leaves it. A real-time
+    // system counts from the frame, therefore so does the deadline.
+    void set_deadline_us(uint32_t deadline_us) { deadline_us_ = deadline_us; }
+
+    // Starts a frame. `sequence` must differ from that of the frames before.
+    void begin(uint32_t sequence);
+
+    // Takes the next row, network::kInputRowBytes raw pixels; all rows come in order. May wait, up
+    // to the deadline, while both fragments are full.
+    void push_row(const uint8_t* pixels);
+
+    // After the last row: waits for the server's part and answers, by the deadline at the latest.
+    Answer finish();
+
+    // Keeps the link alive between frames; call it while waiting for the next frame.
+    void idle();
+
+  private:
+    enum class Offload : uint8_t { kRunning, kAnswered, kDeadline, kRefused, kLinkDown };
+
+    static uint8_t* take_fragment(void* engine, uint8_t* datagram, uint16_t count);
+    uint8_t* send_fragment(uint8_t* datagram, uint16_t count);
+    uint8_t* free_fragment() const;
+    uint32_t service_link();
+    void handle(const Datagram& datagram);
+    bool still_worth_waiting();
+
+    DatagramLink& link_;
+    MicrosecondClock clock_;
+    FragmentBuffers& buffers_;
+    payload::Writer writer_;
+    RequestId request_ = {};
+    Offload offload_ = Offload::kLinkDown;
+    uint16_t alpha_q15_;
+    uint32_t deadline_us_;
+    uint32_t device_id_ = 0;
+    uint32_t start_us_ = 0;
+    int16_t remote_logits_q8_[network::kClasses] = {};
+};
+
+}  // namespace agilenn
