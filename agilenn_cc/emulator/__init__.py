@@ -1,0 +1,22 @@
+"""The emulated board: an STM32F746 that runs an ELF, and the WiFi module behind its UART."""
+
+from agilenn_cc.emulator.air_link import AirConfig, expects_answer
+from agilenn_cc.emulator.at_config import AtConfig, Fault
+from agilenn_cc.emulator.board import EmulatedBoard
+from agilenn_cc.emulator.calls import Call, per_phase
+from agilenn_cc.emulator.diagnostics import EmulationError
+from agilenn_cc.emulator.esp_at import EspAtModule
+from agilenn_cc.emulator.firmware_image import FirmwareImage
+
+__all__ = [
+    "AirConfig",
+    "AtConfig",
+    "Call",
+    "EmulatedBoard",
+    "EmulationError",
+    "EspAtModule",
+    "Fault",
+    "FirmwareImage",
+    "expects_answer",
+    "per_phase",
+]

@@ -1,0 +1,444 @@
+"""The WiFi module behind the link UART: Espressif's AT command set on an ESP8266.
+
+Answers follow the ESP-AT user guide for ESP8266 (AT firmware 2.2): command echo, `busy p...` while
+a command runs, `>` before data, `Recv n bytes` and `SEND OK` after it, `+IPD,n:` before what comes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from agilenn_cc.emulator.air_link import AirConfig, AirLink
+from agilenn_cc.emulator.at_config import AtConfig, Fault
+from agilenn_cc.emulator.virtual_time import PICOSECONDS, VirtualTime
+
+_BITS_PER_BYTE = 10
+_DEFAULT_BAUD = 115_200
+_UART_CLOCK_HZ = 80_000_000
+_BAUD_TOLERANCE = 0.03
+_MAX_LINE = 256
+_COMMAND = re.compile(r"AT\+([A-Z0-9_]+)(\?|=\?|=(.*))?$")
+_ARGUMENT = re.compile(r'"((?:[^"\\]|\\.)*)"|([^",]*)')
+# Settings that change nothing in this model.
+_ACCEPTED = {
+    *("SYSSTORE", "SYSLOG", "SLEEP", "RFPOWER", "CWMODE", "CWMODE_CUR", "CWMODE_DEF"),
+    *("CWAUTOCONN", "CWRECONNCFG", "CWDHCP", "CWHOSTNAME"),
+    *("CIPDINFO", "CIPMODE", "CIPSTA", "CIPSTA_CUR", "CIPRECVMODE"),
+}
+OK = "\r\nOK\r\n"
+ERROR = "\r\nERROR\r\n"
+
+
+class SerialPort(Protocol):
+    """The board's UART as the module sees it."""
+
+    @property
+    def ready_to_receive(self) -> bool:
+        """Level of the board's RTS."""
+        ...
+
+    def receive(self, byte: int, baud: float) -> None:
+        """Take a byte sent by the module."""
+        ...
+
+
+class EspAtModule:
+    """One module. `server` is the real UDP endpoint that every CIPSTART reaches; None: nothing.
+
+    The address that the firmware asks for is recorded in `remote`, but traffic goes to `server`,
+    usually on the loopback interface.
+    """
+
+    def __init__(
+        self,
+        server: tuple[str, int] | None = None,
+        *,
+        config: AtConfig | None = None,
+        air: AirConfig | None = None,
+        expects_answer: Callable[[bytes], bool] | None = None,
+    ) -> None:
+        self.config = config or AtConfig()
+        self.air = (
+            AirLink(air or AirConfig(), server)
+            if expects_answer is None
+            else AirLink(air or AirConfig(), server, expects_answer)
+        )
+        self.air.on_datagram = self._datagram_arrived
+        self.commands: list[str] = []
+        self.remote: tuple[str, int] | None = None
+        self._outgoing: deque[int | Callable[[], None]] = deque()
+        self._sending = False
+        self._credentials: tuple[str, str] | None = None
+        self._fault_hits = dict.fromkeys(range(len(self.config.faults)), 0)
+        self._generation = 0
+        self._power_on_state()
+
+    def _power_on_state(self) -> None:
+        self._requested_baud = _DEFAULT_BAUD
+        self._heeds_rts = False
+        self._echo = True
+        self._ready = False
+        self._busy: str | None = None
+        self._line = bytearray()
+        self._expected_data = 0
+        self._data = bytearray()
+        self._joined = False
+        self._connected = False
+        self._send_fails = False
+
+    @property
+    def baud(self) -> float:
+        """Actual rate of the module's UART: 80 MHz divided by an integer."""
+        return _UART_CLOCK_HZ / round(_UART_CLOCK_HZ / self._requested_baud)
+
+    def connect(self, port: SerialPort, time: VirtualTime) -> None:
+        """Wire the module to a board and switch it on."""
+        self._port = port
+        self._time = time
+        self.air.start(time)
+        for fault in self.config.faults:
+            if fault.at_s is not None:
+                time.after(
+                    round(fault.at_s * PICOSECONDS),
+                    lambda fault=fault: self._strike(fault),  # type: ignore[misc]
+                )
+        self._boot()
+
+    # Power and radio
+
+    def _boot(self) -> None:
+        self._generation += 1
+        self._outgoing.clear()
+        self.air.close()
+        self._power_on_state()
+
+        def ready() -> None:
+            self._ready = True
+            self._emit("\r\nready\r\n")
+            if self._credentials is not None:
+                self._after(self.config.join_s, self._joined_again)
+
+        self._after(self.config.boot_s, ready)
+
+    def _joined_again(self) -> None:
+        if self._credentials is not None and not self._joined:
+            self._joined = True
+            self._emit("WIFI CONNECTED\r\nWIFI GOT IP\r\n")
+
+    def _lose_wifi(self, duration_s: float) -> None:
+        was_connected = self._connected
+        self._joined = self._connected = False
+        self.air.close()
+        self._emit("WIFI DISCONNECT\r\n" + ("CLOSED\r\n" if was_connected else ""))
+        self._after(duration_s, self._joined_again)
+
+    def _after(self, seconds: float, action: Callable[[], None]) -> None:
+        """Call `action` later, unless the module is reset before."""
+        generation = self._generation
+
+        def act() -> None:
+            if generation == self._generation:
+                action()
+
+        self._time.after(round(seconds * PICOSECONDS), act)
+
+    # Serial output
+
+    def _emit(self, text: str | bytes) -> None:
+        self._outgoing.extend(text.encode() if isinstance(text, str) else text)
+        self._pump()
+
+    def _pump(self) -> None:
+        if not self._sending and self._outgoing:
+            self._sending = True
+            self._time.after(self._byte_ps(), self._send_next)
+
+    def _byte_ps(self) -> int:
+        return round(_BITS_PER_BYTE * PICOSECONDS / self.baud)
+
+    def _send_next(self) -> None:
+        self._sending = False
+        if self._outgoing and not (self._heeds_rts and not self._port.ready_to_receive):
+            item = self._outgoing.popleft()
+            if isinstance(item, int):
+                self._port.receive(item, self.baud)
+            else:
+                item()
+        self._pump()
+
+    # Serial input
+
+    def receive(self, byte: int, baud: float) -> None:
+        """Take a byte that the board has sent."""
+        if not self._ready:
+            return
+        if abs(baud - self.baud) > _BAUD_TOLERANCE * self.baud:
+            byte = (byte * 0x9D + 0x55) & 0xFF
+        if self._expected_data:
+            self._data.append(byte)
+            if len(self._data) == self._expected_data:
+                self._expected_data = 0
+                self._transmit(bytes(self._data))
+            return
+        if self._echo and self._busy is None:
+            self._emit(bytes((byte,)))
+        self._line.append(byte)
+        if byte == 0x0A or len(self._line) > _MAX_LINE:
+            line = bytes(self._line)
+            self._line.clear()
+            self._take_line(line)
+
+    def _take_line(self, raw: bytes) -> None:
+        line = raw.decode("latin-1").strip("\r\n")
+        if not line:
+            return
+        if self._busy is not None:
+            self._emit(f"busy {self._busy}...\r\n")
+            return
+        self.commands.append(line)
+        fault = self._fault_for(line)
+        if fault is not None and fault.kind in ("reset", "wifi-lost", "garbage"):
+            self._strike(fault)
+            if fault.kind == "reset":
+                return
+            fault = None
+        self._busy = "p"
+        self._after(self.config.command_s, lambda: self._execute(line, fault))
+
+    # Faults
+
+    def _fault_for(self, line: str) -> Fault | None:
+        for index, fault in enumerate(self.config.faults):
+            if fault.at_s is None and line.startswith(fault.command):
+                self._fault_hits[index] += 1
+                if self._fault_hits[index] == fault.occurrence:
+                    return fault
+        return None
+
+    def _strike(self, fault: Fault) -> None:
+        if fault.kind == "reset":
+            self._boot()
+        elif fault.kind == "wifi-lost":
+            self._lose_wifi(fault.duration_s)
+        elif fault.kind == "garbage":
+            self._emit(bytes(range(0x80, 0x100, 3)) + b"+IPD,\x00OK\r")
+
+    # Commands
+
+    def _finish(self, answer: str) -> None:
+        self._busy = None
+        self._emit(answer)
+
+    def _execute(self, line: str, fault: Fault | None) -> None:
+        if fault is not None:
+            if fault.kind == "error":
+                self._finish(ERROR)
+                return
+            if fault.kind == "busy":
+                self._finish("busy p...\r\n")
+                return
+            if fault.kind == "silent":
+                self._busy = None
+                return
+        if line in ("AT", "ATE0", "ATE1"):
+            self._echo = line == "ATE1" or (self._echo and line == "AT")
+            self._finish(OK)
+            return
+        match = _COMMAND.match(line)
+        if match is None:
+            self._finish(ERROR)
+            return
+        name, suffix = match.group(1), match.group(2) or ""
+        arguments = _split(match.group(3)) if suffix.startswith("=") and suffix != "=?" else []
+        handler = self._handlers().get((name, suffix[:1]))
+        if handler is not None:
+            handler(arguments)
+        elif name == "CIPSEND" and suffix.startswith("="):
+            self._cipsend(arguments, fault)
+        elif name in _ACCEPTED and suffix.startswith("="):
+            self._finish(OK)
+        else:
+            self._finish(ERROR)
+
+    def _handlers(self) -> dict[tuple[str, str], Callable[[list[str]], None]]:
+        return {
+            ("GMR", ""): self._gmr,
+            ("RST", ""): self._rst,
+            ("RESTORE", ""): self._restore,
+            ("CWMODE", "?"): lambda _: self._finish("+CWMODE:1\r\n" + OK),
+            ("CWJAP", "="): self._cwjap,
+            ("CWJAP_CUR", "="): self._cwjap,
+            ("CWJAP_DEF", "="): self._cwjap,
+            ("CWJAP", "?"): self._cwjap_query,
+            ("CWQAP", ""): self._cwqap,
+            ("CWLAP", ""): lambda _: self._finish(
+                '+CWLAP:(3,"agilenn",-50,"02:00:00:00:00:01",6)\r\n' + OK
+            ),
+            ("CIFSR", ""): self._cifsr,
+            ("CIPMUX", "="): self._cipmux,
+            ("CIPMUX", "?"): lambda _: self._finish("+CIPMUX:0\r\n" + OK),
+            ("CIPSTART", "="): self._cipstart,
+            ("CIPCLOSE", ""): self._cipclose,
+            ("CIPSTATUS", ""): self._cipstatus,
+            ("UART_CUR", "="): self._uart,
+            ("UART_CUR", "?"): lambda _: self._finish(
+                f"+UART_CUR:{round(self.baud)},8,1,0,{3 if self._heeds_rts else 0}\r\n{OK}"
+            ),
+        }
+
+    def _gmr(self, _arguments: list[str]) -> None:
+        self._finish(
+            "AT version:2.2.1.0(emulated)\r\nSDK version:v3.4-22-g967752e2\r\n"
+            "Bin version:2.2.0(ESP8266_1MB)\r\n" + OK
+        )
+
+    def _rst(self, _arguments: list[str]) -> None:
+        self._emit(OK)
+        self._outgoing.append(self._boot)
+        self._pump()
+
+    def _restore(self, arguments: list[str]) -> None:
+        self._credentials = None
+        self._rst(arguments)
+
+    def _cwjap(self, arguments: list[str]) -> None:
+        ssid, password = (*arguments, "", "")[:2]
+        if self._joined:
+            self._joined = self._connected = False
+            self.air.close()
+            self._emit("WIFI DISCONNECT\r\n")
+
+        def done() -> None:
+            if self.config.password not in (None, password):
+                self._finish("+CWJAP:2\r\n" + ERROR)
+                return
+            self._credentials = (ssid, password)
+            self._joined = True
+            self._finish("WIFI CONNECTED\r\nWIFI GOT IP\r\n" + OK)
+
+        self._after(self.config.join_s, done)
+
+    def _cwjap_query(self, _arguments: list[str]) -> None:
+        if not self._joined or self._credentials is None:
+            self._finish("No AP\r\n" + OK)
+        else:
+            ssid = self._credentials[0]
+            self._finish(f'+CWJAP:"{ssid}","02:00:00:00:00:01",6,-50\r\n{OK}')
+
+    def _cwqap(self, _arguments: list[str]) -> None:
+        was_joined = self._joined
+        self._joined = self._connected = False
+        self._credentials = None
+        self.air.close()
+        self._finish(OK + ("WIFI DISCONNECT\r\n" if was_joined else ""))
+
+    def _cifsr(self, _arguments: list[str]) -> None:
+        address = "192.168.1.77" if self._joined else "0.0.0.0"
+        self._finish(f'+CIFSR:STAIP,"{address}"\r\n+CIFSR:STAMAC,"02:00:00:00:00:77"\r\n{OK}')
+
+    def _cipmux(self, arguments: list[str]) -> None:
+        # Several links at once are not part of this model; refuse rather than pretend.
+        self._finish(OK if arguments == ["0"] and not self._connected else ERROR)
+
+    def _cipstart(self, arguments: list[str]) -> None:
+        if self._connected:
+            self._finish("ALREADY CONNECTED\r\n" + ERROR)
+        elif not self._joined:
+            self._finish("no ip\r\n" + ERROR)
+        elif len(arguments) < 3 or arguments[0] != "UDP" or not _is_port(arguments[2]):
+            self._finish(ERROR)
+        else:
+            self.remote = (arguments[1], int(arguments[2]))
+            self.air.open()
+            self._connected = True
+            self._finish("CONNECT\r\n" + OK)
+
+    def _cipclose(self, _arguments: list[str]) -> None:
+        if not self._connected:
+            self._finish(ERROR)
+            return
+        self._connected = False
+        self.air.close()
+        self._finish("CLOSED\r\n" + OK)
+
+    def _cipstatus(self, _arguments: list[str]) -> None:
+        status = 3 if self._connected else 2 if self._joined else 5
+        link = ""
+        if self._connected and self.remote is not None:
+            link = f'+CIPSTATUS:0,"UDP","{self.remote[0]}",{self.remote[1]},0,0\r\n'
+        self._finish(f"STATUS:{status}\r\n{link}{OK}")
+
+    def _uart(self, arguments: list[str]) -> None:
+        if len(arguments) != 5 or not all(argument.isdigit() for argument in arguments):
+            self._finish(ERROR)
+            return
+        baud, bits, stop, parity, flow = map(int, arguments)
+        if not 80 <= baud <= self.config.max_baud or (bits, stop, parity) != (8, 1, 0) or flow > 3:
+            self._finish(ERROR)
+            return
+
+        def switch() -> None:
+            self._requested_baud = baud
+            self._heeds_rts = bool(flow & 2)
+
+        self._finish(OK)
+        # The answer still leaves at the old rate.
+        self._outgoing.append(switch)
+        self._pump()
+
+    def _cipsend(self, arguments: list[str], fault: Fault | None) -> None:
+        if not self._connected:
+            self._finish("link is not valid\r\n" + ERROR)
+            return
+        size = int(arguments[0]) if arguments and arguments[0].isdigit() else 0
+        if not 0 < size <= self.config.max_send_bytes:
+            self._finish("too long\r\n" + ERROR)
+            return
+        self._send_fails = fault is not None and fault.kind == "send-fail"
+        if fault is not None and fault.kind == "no-prompt":
+            self._finish(OK)
+            return
+
+        def prompt() -> None:
+            self._data.clear()
+            self._expected_data = size
+            self._emit("\r\n>")
+
+        self._emit(OK)
+        self._after(self.config.prompt_s, prompt)
+
+    def _transmit(self, datagram: bytes) -> None:
+        self._busy = "s"
+        self._emit(f"\r\nRecv {len(datagram)} bytes\r\n")
+        if self._send_fails or not self._connected:
+            self._finish("\r\nSEND FAIL\r\n")
+            return
+        air_ps = self.air.send(datagram)
+        self._after(air_ps / PICOSECONDS, lambda: self._finish("\r\nSEND OK\r\n"))
+
+    def _datagram_arrived(self, datagram: bytes) -> None:
+        if self._ready and self._connected:
+            self._emit(f"\r\n+IPD,{len(datagram)}:".encode() + datagram)
+
+
+def _split(text: str) -> list[str]:
+    """Split the arguments of a command; strings are quoted and may hold escaped characters."""
+    arguments: list[str] = []
+    position = 0
+    while position <= len(text):
+        match = _ARGUMENT.match(text, position)
+        if match is None:
+            break
+        quoted, plain = match.groups()
+        arguments.append(re.sub(r"\\(.)", r"\1", quoted) if quoted is not None else plain)
+        position = match.end() + 1
+        if match.end() >= len(text):
+            break
+    return arguments
+
+
+def _is_port(text: str) -> bool:
+    return text.isdigit() and 0 < int(text) < 65536
