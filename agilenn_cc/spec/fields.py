@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import entry_points
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    BeforeValidator,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    PlainSerializer,
+    WithJsonSchema,
+)
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from agilenn_cc.spec import units
 from agilenn_cc.spec.language import LanguageError, parse_network, parse_remote
@@ -103,3 +111,33 @@ ServerAddress = Annotated[
     WithJsonSchema({"type": "string", "pattern": units.SERVER_PATTERN}),
 ]
 """host:port."""
+
+
+@dataclass(frozen=True)
+class PluginName:
+    """Annotates a text that names one of the built-in plugins of a group or an installed one."""
+
+    group: str
+    built_in: tuple[str, ...]
+
+    def names(self) -> tuple[str, ...]:
+        """Return the built-in names, then those of other installed plugins, sorted."""
+        installed = {point.name for point in entry_points(group=self.group)}
+        return self.built_in + tuple(sorted(installed - set(self.built_in)))
+
+    def check(self, name: str) -> str:
+        """Refuse a name that no plugin has."""
+        names = self.names()
+        if name not in names:
+            raise PydanticCustomError("plugin", "there is no such plugin", {"names": names})
+        return name
+
+    def __get_pydantic_core_schema__(
+        self, source: type[Any], handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {**handler(schema), "enum": list(self.names())}

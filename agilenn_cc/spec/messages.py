@@ -138,8 +138,8 @@ def _wrong_value(
         return f"`{name}` must be text, one layer a line", hint
     if value is None:
         return f"`{name}` has no value", f"give one, or remove the key; {description}"
-    if kind == "literal_error":
-        options = _literals(context["expected"])
+    if kind in ("literal_error", "plugin"):
+        options = context["names"] if kind == "plugin" else _literals(context["expected"])
         known = nearest(str(value).lower(), options)
         hint = f"did you mean `{known}`?" if known else f"it can be: {', '.join(options)}"
         return f"`{name}` cannot be `{_show(value)}`", hint

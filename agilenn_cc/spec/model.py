@@ -14,6 +14,7 @@ from agilenn_cc.spec.fields import (
     Image,
     Layers,
     Milliseconds,
+    PluginName,
     Remote,
     ServerAddress,
 )
@@ -25,6 +26,11 @@ KNOWN_IMAGES: dict[str, tuple[int, int, int]] = {"digits": (8, 8, 1), "cifar10":
 
 BUILTIN_REFERENCES = ("builtin", "efficientnetv2-s")
 
+_HEADER_BYTES = 32
+_ATTRIBUTION = PluginName(
+    "agilenn_cc.attributions",
+    ("integrated-gradients", "integrated-gradients-first-order", "gradient-saliency"),
+)
 _Fraction = Annotated[float, Field(gt=0, le=0.5)]
 _Weight = Annotated[float, Field(ge=0, le=100)]
 
@@ -159,9 +165,9 @@ class TrainingSpec(Section):
     temperature: float = Field(
         6.0, gt=0, le=1000, description="T in alpha = sigmoid(w / T), which combines the answers."
     )
-    attribution: Literal[
-        "integrated-gradients", "integrated-gradients-first-order", "gradient-saliency"
-    ] = Field("integrated-gradients", description="How the importance of a feature is measured.")
+    attribution: Annotated[str, _ATTRIBUTION] = Field(
+        "integrated-gradients", description="How the importance of a feature is measured."
+    )
     steps: int = Field(
         4, ge=1, le=1000, description="Points of the path integral of integrated gradients."
     )
@@ -195,7 +201,7 @@ class PayloadSpec(Section):
     """What travels from device to server."""
 
     levels: int = Field(8, ge=2, le=16, description="Levels of the learned feature quantiser.")
-    codec: Literal["lzw", "lzw-variable", "raw"] = Field(
+    codec: Annotated[str, PluginName("agilenn_cc.codecs", ("lzw", "lzw-variable", "raw"))] = Field(
         "lzw",
         description=(
             "Lossless coder of the quantised features: LZW with 12-bit codes (the paper's), LZW "
@@ -203,6 +209,11 @@ class PayloadSpec(Section):
         ),
     )
     fragment: Bytes = Field(1400, ge=16, le=1400, description="Most coded bytes in one datagram.")
+
+    @property
+    def datagram_bytes(self) -> int:
+        """Most bytes of a whole datagram, header included (docs/protocol.md)."""
+        return self.fragment + _HEADER_BYTES
 
 
 class LinkSpec(Section):
