@@ -29,7 +29,7 @@ class Checkpoint:
 
 def dump(arrays: Arrays, state: Mapping[str, Any]) -> bytes:
     """Return arrays and JSON `state` as safetensors bytes; equal input gives equal bytes."""
-    ordered = {name: np.ascontiguousarray(arrays[name]) for name in sorted(arrays)}
+    ordered = {name: np.asarray(arrays[name], order="C") for name in sorted(arrays)}
     # One metadata key only: with more, safetensors writes them in no fixed order.
     return bytes(save(ordered, metadata={"state": json.dumps(state, sort_keys=True)}))
 

@@ -70,7 +70,7 @@ def build_reference(spec: Spec, classes: int) -> Reference:
 
 
 def build_adapter(features: tuple[int, int, int], cut: tuple[int | None, ...], seed: int) -> Model:
-    """Return the model from `features` (H, W, C) to `cut` (h, w, c); at first the identity if C = c."""
+    """Return the model from `features` (H, W, C) to `cut` (h, w, c)."""
     height, width, channels = (cut[0] or features[0], cut[1] or features[1], cut[2] or features[2])
     inputs = keras.Input(features, name="adapter_input")
     tensor = inputs
