@@ -181,10 +181,9 @@ def answer_bytes(classes: int) -> int:
 
 
 def quantise_logits(logits: NDArray[np.float32]) -> NDArray[np.int16]:
-    """Return logits in units of 1/256: rounded half away from zero, saturated; NaN gives 0."""
+    """Return logits in units of 1/256: rounded half to even, saturated; NaN gives 0."""
     scaled = np.nan_to_num(logits.astype(np.float64), nan=0.0) * 256.0
-    rounded = np.copysign(np.floor(np.abs(scaled) + 0.5), scaled)
-    return np.clip(rounded, -32768, 32767).astype(np.int16)
+    return np.clip(np.rint(scaled), -32768, 32767).astype(np.int16)
 
 
 def pack_answer(
