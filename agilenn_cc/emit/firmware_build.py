@@ -14,6 +14,8 @@ from .cproject import command_lines
 
 _INSTALL = "type: apt-get install --no-install-recommends gcc-arm-none-eabi libnewlib-arm-none-eabi"
 
+_SHOWN_LINES = 20  # the first error matters, the rest follows from it
+
 
 def build_elf(
     project_dir: Path,
@@ -84,9 +86,10 @@ def _linkable(link: tuple[str, ...]) -> tuple[str, ...]:
 def _run(command: Sequence[str], cwd: Path) -> None:
     result = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
     if result.returncode != 0:
+        lines = result.stderr.strip().splitlines()
         raise AgilennError.of(
             ExitCode.EXTERNAL,
             "tool.failed",
-            f"{command[0]} failed:\n{result.stderr.strip()}",
+            "\n".join((f"{command[0]} failed:", *lines[:_SHOWN_LINES])),
             hint="the command was: " + " ".join(command),
         )

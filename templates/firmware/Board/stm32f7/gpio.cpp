@@ -11,7 +11,7 @@ void use_alternate_function(config::Pin pin, uint32_t function) {
     set_bits(rcc().ahb1enr, 1U << (pin.port - 'A'));
     // The clock takes two cycles to arrive (section 5.2.12): reading the register back waits for
     // it.
-    static_cast<void>(rcc().ahb1enr);
+    read_back(rcc().ahb1enr);
     Gpio& port = gpio(pin.port);
     const uint32_t two_bits = 2U * pin.number;
     const uint32_t four_bits = 4U * (pin.number % 8U);

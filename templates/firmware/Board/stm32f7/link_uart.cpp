@@ -70,7 +70,7 @@ bool LinkUart::start(uint32_t clock_hz) {
     clock_hz_ = clock_hz;
     prepare(config::kLinkUart);
     set_bits(rcc().ahb1enr, 1U << config::kLinkDma.clock_enable_bit);
-    static_cast<void>(rcc().ahb1enr);
+    read_back(rcc().ahb1enr);
     if (!set_baud_rate(port(), clock_hz, config::kLinkUart.baud) || !start_receiving()) {
         return false;
     }

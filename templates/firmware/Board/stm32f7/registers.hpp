@@ -14,6 +14,9 @@ inline void replace_bits(Register& reg, uint32_t mask, uint32_t value) {
     reg = (reg & ~mask) | value;
 }
 
+// Reads a register for the time that takes: a write before it has then arrived.
+inline void read_back(const Register& reg) { [[maybe_unused]] const uint32_t value = reg; }
+
 // Section 5.3, reset and clock control.
 struct Rcc {
     Register cr, pllcfgr, cfgr, cir, ahb1rstr, ahb2rstr, ahb3rstr, reserved0, apb1rstr, apb2rstr,

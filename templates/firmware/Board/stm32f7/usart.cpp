@@ -8,7 +8,7 @@ namespace board::stm32f7 {
 void prepare(const config::Uart& uart) {
     Register& enable = uart.on_apb2 ? rcc().apb2enr : rcc().apb1enr;
     set_bits(enable, 1U << uart.clock_enable_bit);
-    static_cast<void>(enable);  // reading back waits until the clock has arrived
+    read_back(enable);  // reading back waits until the clock has arrived
     use_alternate_function(uart.tx, uart.alternate_function);
     use_alternate_function(uart.rx, uart.alternate_function);
     usart(uart).cr1 = 0;

@@ -12,7 +12,7 @@ void Reset_Handler();
 // Whatever has no handler of its own is reported as a fault (fault.cpp).
 [[gnu::naked, gnu::used]] void Default_Handler() { asm volatile("b agilenn_fault_entry"); }
 
-#define DEFAULT_HANDLER [[gnu::weak, gnu::alias("Default_Handler")]]
+#define DEFAULT_HANDLER [[gnu::weak, gnu::nothrow, gnu::alias("Default_Handler")]]
 DEFAULT_HANDLER void NMI_Handler();
 DEFAULT_HANDLER void HardFault_Handler();
 DEFAULT_HANDLER void MemManage_Handler();
