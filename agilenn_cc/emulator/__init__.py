@@ -7,6 +7,7 @@ from agilenn_cc.emulator.calls import Call, per_phase
 from agilenn_cc.emulator.diagnostics import EmulationError
 from agilenn_cc.emulator.esp_at import EspAtModule
 from agilenn_cc.emulator.firmware_image import FirmwareImage
+from agilenn_cc.emulator.simulation import FrameResult, Simulation, parse_answer, simulate
 
 __all__ = [
     "AirConfig",
@@ -17,6 +18,10 @@ __all__ = [
     "EspAtModule",
     "Fault",
     "FirmwareImage",
+    "FrameResult",
+    "Simulation",
     "expects_answer",
+    "parse_answer",
     "per_phase",
+    "simulate",
 ]

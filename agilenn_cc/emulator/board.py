@@ -319,13 +319,18 @@ class EmulatedBoard:
     def play_camera(self, next_image: Callable[[], bytes | None], symbol: str = CAMERA) -> None:
         """Write the next image wherever the camera hook's first argument points, as it returns.
 
-        `next_image` returns the raw frame, or None when there are no more: then the run stops.
+        `next_image` returns the raw frame, or None when there are no more: then the run stops. If it
+        is continued, the firmware's own frames stand.
         """
+        exhausted = False
 
         def returned(call: Call) -> None:
-            image = next_image()
+            nonlocal exhausted
+            image = None if exhausted else next_image()
             if image is None:
-                self.stop()
+                if not exhausted:
+                    self.stop()
+                exhausted = True
                 return
             call.write(call.arguments[0], image)
             if self._profile is not None:

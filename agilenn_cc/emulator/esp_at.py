@@ -107,6 +107,10 @@ class EspAtModule:
                 )
         self._boot()
 
+    def close(self) -> None:
+        """Release the socket; the board must not run any more."""
+        self.air.close()
+
     # Power and radio
 
     def _boot(self) -> None:

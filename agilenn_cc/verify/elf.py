@@ -1,0 +1,195 @@
+"""Runs the linked firmware on the emulated board: every tensor against the reference, every count."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agilenn_cc.emulator import Call, EmulatedBoard, EmulationError, EspAtModule, per_phase
+from agilenn_cc.emulator.firmware_image import FirmwareImage
+from agilenn_cc.ir.graph import Graph
+from agilenn_cc.ir.reference import run as run_reference
+from agilenn_cc.passes.program import Program, Tap, symbol_prefix
+from agilenn_cc.targets import Target
+from agilenn_cc.verify.host import compare
+
+PHASES = ("extractor", "local", "quantise", "encode")
+INSTRUCTIONS_PER_FRAME = 2_000_000_000
+START_INSTRUCTIONS = 4_000_000_000
+_LINK = "link"
+_ENCODERS = ("14FragmentWriterI", "10LzwEncoderI", "18VariableLzwEncoderI", "10RawEncoderI")
+_DTYPES = {"int8": np.dtype("<i1"), "int16": np.dtype("<i2"), "uint8": np.dtype("<u1")}
+
+
+@dataclass(frozen=True)
+class ElfMeasurement:
+    """What the firmware executed: mean instructions a frame, and the deepest stack in bytes.
+
+    phase_instructions has the keys of `PHASES`; function_instructions those of
+    `Program.stages[].function`.
+    """
+
+    phase_instructions: Mapping[str, float]
+    function_instructions: Mapping[str, float]
+    stack_bytes: int
+
+
+@dataclass(frozen=True)
+class ElfResult(ElfMeasurement):
+    """Outcome of a comparison with the integer reference over all samples.
+
+    `tensors` counts those compared; `first_mismatch` says where the first unequal value is.
+    """
+
+    samples: int
+    tensors: int
+    mismatches: int
+    first_mismatch: str | None
+
+
+def verify_elf(
+    elf: Path, program: Program, graph: Graph, target: Target, images: NDArray[np.uint8]
+) -> ElfResult:
+    """Run an ELF on images (uint8 [N, H, W, C]) and compare each watched tensor with `graph`.
+
+    The WiFi module's datagrams go nowhere, so that no server is needed. Raises `EmulationError` if
+    the firmware does what the board cannot do.
+    """
+    tensors, measured = _run(elf, program, target, images, watch=True)
+    comparison = compare(tensors, run_reference(graph, images))
+    return ElfResult(
+        measured.phase_instructions,
+        measured.function_instructions,
+        measured.stack_bytes,
+        comparison.samples,
+        comparison.tensors,
+        comparison.mismatches,
+        comparison.first_mismatch,
+    )
+
+
+def measure(
+    elf: Path, program: Program, target: Target, images: NDArray[np.uint8]
+) -> ElfMeasurement:
+    """Run an ELF on images and count, without comparing."""
+    return _run(elf, program, target, images, watch=False)[1]
+
+
+def phase_symbols(image: FirmwareImage, program: Program) -> dict[str, str]:
+    """Return the phase of each function of an ELF that has one.
+
+    The row driver (`push_row`) counts as extractor without the stages and the encoder that it
+    calls; waiting for the link inside the encoder's sink is `link`.
+    """
+    phases = {
+        image.find(symbol_prefix(driver)).symbol: "extractor"
+        for driver in ("push_row", "begin_frame")
+    }
+    for prefix, phase in program.phases.items():
+        phases[image.find(prefix).symbol] = phase
+    for function in image.functions:
+        if any(part in function.symbol for part in _ENCODERS):
+            phases[function.symbol] = "encode"
+        elif function.name in ("agilenn::Engine::take_fragment", "agilenn::Engine::send_fragment"):
+            phases[function.symbol] = _LINK
+    return phases
+
+
+def _run(
+    elf: Path, program: Program, target: Target, images: NDArray[np.uint8], *, watch: bool
+) -> tuple[dict[str, NDArray[np.int16]], ElfMeasurement]:
+    board = EmulatedBoard(elf, target, EspAtModule(None))
+    phases = phase_symbols(board.image, program)
+    board.profile(list(phases))
+    frames = iter(np.ascontiguousarray(images))
+    recorder = _Recorder(board, program, len(images)) if watch else None
+
+    def next_image() -> bytes | None:
+        image: NDArray[np.uint8] | None = next(frames, None)
+        return None if image is None else image.tobytes()
+
+    board.play_camera(next_image)
+    board.run(max_instructions=START_INSTRUCTIONS + INSTRUCTIONS_PER_FRAME * len(images))
+    counts = board.frame_instructions[: len(images)]
+    measurement = ElfMeasurement(
+        _means((per_phase(frame, phases) for frame in counts), PHASES, len(counts)),
+        _stage_means(board.image, program, counts),
+        board.stack_bytes,
+    )
+    return (recorder.tensors() if recorder else {}), measurement
+
+
+def _means(
+    frames: Iterator[Mapping[str, int]], keys: Sequence[str], count: int
+) -> dict[str, float]:
+    totals = dict.fromkeys(keys, 0)
+    for frame in frames:
+        for key in keys:
+            totals[key] += frame.get(key, 0)
+    return {key: total / max(count, 1) for key, total in totals.items()}
+
+
+def _stage_means(
+    image: FirmwareImage, program: Program, counts: Sequence[Mapping[str, int]]
+) -> dict[str, float]:
+    functions = list(dict.fromkeys(stage.function for stage in program.stages))
+    symbols = {name: image.find(symbol_prefix(name)).symbol for name in functions}
+    means = _means(iter(counts), list(symbols.values()), len(counts))
+    return {name: means[symbol] for name, symbol in symbols.items()}
+
+
+class _Recorder:
+    """Reads the rows that stage functions have written, each time one returns."""
+
+    def __init__(self, board: EmulatedBoard, program: Program, samples: int) -> None:
+        self._program = program
+        self._samples = samples
+        self._rows: dict[str, list[NDArray[np.int16]]] = {}
+        self._offsets = [_element_offsets(tap) for tap in program.taps]
+        by_symbol: dict[str, list[int]] = {}
+        order = sorted(range(len(program.taps)), key=lambda i: program.taps[i].pointer_argument)
+        for index in order:
+            by_symbol.setdefault(program.taps[index].symbol, []).append(index)
+        for symbol, indices in by_symbol.items():
+            board.watch_call(
+                symbol,
+                on_return=lambda call, indices=indices: self._read(call, indices),  # type: ignore[misc]
+            )
+
+    def _read(self, call: Call, indices: Sequence[int]) -> None:
+        for index in indices:
+            tap, offsets = self._program.taps[index], self._offsets[index]
+            dtype = _DTYPES[tap.storage.element]
+            low, high = int(offsets.min()), int(offsets.max())
+            address = call.argument(tap.pointer_argument) + low * dtype.itemsize
+            data = call.read(address, (high - low + 1) * dtype.itemsize)
+            values = np.frombuffer(data, dtype)[offsets - low].astype(np.int16)
+            self._rows.setdefault(tap.tensor, []).append(values + np.int16(tap.storage.zero))
+
+    def tensors(self) -> dict[str, NDArray[np.int16]]:
+        """Return each tensor as int16 [samples, rows, columns, channels]."""
+        tensors: dict[str, NDArray[np.int16]] = {}
+        for tap in self._program.taps:
+            rows = self._rows.get(tap.tensor, [])
+            if not rows or len(rows) % self._samples:
+                raise EmulationError(
+                    "rows",
+                    f"tensor '{tap.tensor}' was written in {len(rows)} rows over "
+                    f"{self._samples} frames",
+                    "this is a defect of the generated code: please report it with the spec",
+                )
+            tensors[tap.tensor] = np.stack(rows).reshape(self._samples, -1, *tap.row_shape)
+        return tensors
+
+
+def _element_offsets(tap: Tap) -> NDArray[Any]:
+    """Return the element offset of each value of a row, [columns, channels]."""
+    columns, channels = tap.row_shape
+    storage = tap.storage
+    steps = (storage.first_channel + np.arange(channels)) * storage.channel_step
+    return np.asarray(storage.column_offsets[:columns])[:, None] + steps[None, :]
