@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,49 +12,7 @@ import pytest
 from agilenn_cc.emit import DeploymentMeta, emit_project, write_tree
 from agilenn_cc.targets import load_target
 
-NETWORK_HPP = b"""// Stand-in network: 8 x 8 grey pixels, 3 classes.
-#pragma once
-
-#include <stdint.h>
-
-namespace agilenn::network {
-inline constexpr uint16_t kInputRows = 8, kInputColumns = 8, kInputChannels = 1, kInputRowBytes = 8;
-inline constexpr uint16_t kFeatureRows = 8, kFeatureColumns = 8, kSentChannels = 1;
-inline constexpr uint16_t kTopChannels = 1, kClasses = 3;
-inline constexpr uint8_t kLevels = 8;
-inline constexpr uint32_t kModelId = 0x1A2B3C4D, kSymbolCount = 64;
-inline constexpr uint16_t kAlphaQ15 = 16384;
-inline constexpr int32_t kLocalScaleQ24 = 1 << 20, kLocalZeroPoint = 0;
-extern const char* const kClassNames[kClasses];
-using SymbolSink = void (*)(void* context, const uint8_t* symbols, uint16_t count);
-void begin_frame();
-void push_row(const uint8_t* pixels, SymbolSink sink, void* context);
-const int8_t* local_logits();
-}  // namespace agilenn::network
-"""
-NETWORK_CPP = b"""// Stand-in network: symbols are the pixels' upper bits, logits their counts.
-#include "network.hpp"
-
-namespace agilenn::network {
-const char* const kClassNames[kClasses] = {"dark", "grey", "bright"};
-namespace {
-int8_t logits[kClasses];
-}
-void begin_frame() {
-    for (int8_t& logit : logits) logit = 0;
-}
-[[gnu::section(".fast_code.row"), gnu::noinline]] void push_row(const uint8_t* pixels,
-                                                                SymbolSink sink, void* context) {
-    uint8_t symbols[kInputColumns];
-    for (uint16_t x = 0; x < kInputColumns; ++x) {
-        symbols[x] = static_cast<uint8_t>(pixels[x] >> 5);
-        ++logits[pixels[x] / 86];
-    }
-    sink(context, symbols, kInputColumns);
-}
-const int8_t* local_logits() { return logits; }
-}  // namespace agilenn::network
-"""
+STAND_IN = Path(__file__).parent / "stand_in"
 
 
 @dataclass(frozen=True)
@@ -62,9 +21,7 @@ class StandIn:
 
 
 def stand_in_program() -> StandIn:
-    return StandIn(
-        {"Generated/network.hpp": NETWORK_HPP, "Generated/network.cpp": NETWORK_CPP}
-    )
+    return StandIn({f"Generated/{p.name}": p.read_bytes() for p in sorted(STAND_IN.iterdir())})
 
 
 def stand_in_meta(**changes: object) -> DeploymentMeta:
@@ -88,6 +45,11 @@ def stand_in_meta(**changes: object) -> DeploymentMeta:
 @pytest.fixture
 def program() -> StandIn:
     return stand_in_program()
+
+
+@pytest.fixture
+def make_meta() -> Callable[..., DeploymentMeta]:
+    return stand_in_meta
 
 
 @pytest.fixture
