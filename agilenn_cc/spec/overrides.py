@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from agilenn_cc.errors import Diagnostic, Position
-from agilenn_cc.spec.source import Document, Entry, KeyPath, NodeReader
+from agilenn_cc.spec.source import ODD_LINE_BREAK, Document, Entry, KeyPath, NodeReader
 
 _PATH_KEYS: tuple[KeyPath, ...] = (
     ("dataset", "path"),
@@ -39,10 +39,13 @@ def _apply(document: Document, override: str, base_dir: Path) -> tuple[Diagnosti
     origin = f"--set {override}"
     key, equals, value = override.partition("=")
     path = tuple(part.strip() for part in key.split("."))
-    where = Position(origin, 1, 1, max(1, len(key)), override)
+    where = Position(origin, 1, 1, max(1, len(key)), override.split("\n")[0])
     if not equals or not all(path):
         hint = "write --set training.epochs=5"
         return (Diagnostic("spec.override", "an override is key=value", where, hint),)
+    odd = ODD_LINE_BREAK.search(override)
+    if odd is not None:
+        return (NodeReader(override, origin).odd_line_break(override, odd.start()),)
     entries: dict[KeyPath, Entry] = {}
     data, diagnostics = _read_value(value, path, where, override, entries)
     if diagnostics:
@@ -71,7 +74,13 @@ def _read_value(
 ) -> tuple[Any, tuple[Diagnostic, ...]]:
     """Read the YAML after the equals sign; positions are columns of the whole override."""
     if "\n" in value:
-        entries[path] = Entry(where, where)
+        # Layers, most likely: text as it is, of which each line has its place.
+        column = len(override) - len(value) + 1
+        lines = tuple(
+            Position(where.file, number, 1 if number > 1 else column, max(1, len(line)), line)
+            for number, line in enumerate(override.split("\n"), start=1)
+        )
+        entries[path] = Entry(where, lines[0], lines)
         return value, ()
     indent = len(override) - len(value)
     reader = NodeReader(override, where.file)

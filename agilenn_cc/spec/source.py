@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -14,6 +15,9 @@ from ruamel.yaml.reader import ReaderError
 from agilenn_cc.errors import Diagnostic, Position
 
 KeyPath: TypeAlias = tuple[str, ...]
+
+# YAML ends a line at \n or \r alone; Python, and many an editor, at these as well.
+ODD_LINE_BREAK = re.compile("[\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029]")
 
 _MAX_NODES = 10_000
 _TAG = "tag:yaml.org,2002:"
@@ -62,8 +66,12 @@ class Document:
 
 def read_document(text: str, file: str) -> tuple[Document, tuple[Diagnostic, ...]]:
     """Read one YAML document whose root is a mapping; all findings of this stage at once."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     reader = NodeReader(text, file)
     document = Document(file)
+    odd = ODD_LINE_BREAK.search(text)
+    if odd is not None:
+        return document, (reader.odd_line_break(text, odd.start()),)
     try:
         root = YAML(typ="safe", pure=True).compose(text)
     except YAMLError as error:
@@ -82,7 +90,7 @@ class NodeReader:
 
     def __init__(self, text: str, file: str) -> None:
         self.file = file
-        self.source = text.splitlines()
+        self.source = text.split("\n")
         self.diagnostics: list[Diagnostic] = []
         self.open_nodes: list[Node] = []
         self.visited = 0
@@ -186,7 +194,9 @@ class NodeReader:
 
     def block_lines(self, node: ScalarNode) -> Iterator[Position]:
         """Place each line of a literal block: it is a source line less its indentation."""
-        for offset, line in enumerate(node.value.splitlines()):
+        if not node.value:
+            return
+        for offset, line in enumerate(node.value.removesuffix("\n").split("\n")):
             number = node.start_mark.line + 1 + offset
             source = self.source[number]
             yield self.position(number, len(source) - len(line), len(line))
@@ -194,6 +204,13 @@ class NodeReader:
     def report(self, code: str, message: str, where: Position, hint: str | None = None) -> None:
         """Add a finding."""
         self.diagnostics.append(Diagnostic(code, message, where, hint))
+
+    def odd_line_break(self, text: str, index: int) -> Diagnostic:
+        """Refuse a character that only some readers of the file take for the end of a line."""
+        message = f"an unusual line break stands here (U+{ord(text[index]):04X})"
+        before = text[:index]
+        where = self.position(before.count("\n"), len(before.rpartition("\n")[2]))
+        return Diagnostic("spec.syntax", message, where, "replace it by an ordinary one")
 
     def syntax(self, error: YAMLError) -> Diagnostic:
         """Translate the YAML parser's error."""

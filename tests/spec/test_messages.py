@@ -37,6 +37,7 @@ def check(diagnostics: Sequence[Diagnostic], expected: Sequence[Finding]) -> Non
         ("name: &x [*x]\n", (1, 7, "spec.syntax", "alias", "write")),
         ("name: !!python/object:os.system x\n", (1, 7, "spec.syntax", "tag", "remove")),
         ("name: a\nb: \x01\n", (2, 4, "spec.syntax", "control character", "remove")),
+        ("name: a\nb: c\u2028d\n", (2, 5, "spec.syntax", "U+2028", "ordinary")),
         ("name: a\nname: b\n", (2, 1, "spec.duplicate-key", "line 1", "keep one")),
         ("? [a]\n: 1\n", (1, 3, "spec.syntax", "plain word", "")),
     ],
@@ -228,6 +229,13 @@ def test_fragments_are_numbered_in_one_byte(wrong: Wrong, load: Callable[..., ob
         wrong(text + "payload: {fragment: 113}\n"),
         [(5, 21, "spec.inconsistent", "260 fragments of 113", "raise")],
     )
+
+
+def test_an_override_of_several_lines(wrong: Wrong, smallest: str) -> None:
+    (diagnostic,) = wrong(smallest, "network.local=gap\ndence classes")
+    where = diagnostic.where
+    assert where is not None
+    assert (where.line, where.column, where.length, where.text) == (2, 1, 5, "dence classes")
 
 
 @pytest.mark.parametrize(
