@@ -74,6 +74,12 @@ class _Checker:
                     else f"one of: {', '.join(sorted(known))}; or `images: FOLDER` for your own",
                 )
                 return
+        if dataset.path is not None and dataset.name in (None, "digits"):
+            yield self.error(
+                "dataset.path",
+                "`path` is only for named data sets that lie in files, such as cifar10",
+                "remove it" if dataset.name else f"`{sources[0]}` is the path here: remove `path`",
+            )
         if dataset.image is None and dataset.name not in KNOWN_IMAGES:
             yield self.error(
                 "dataset",

@@ -166,6 +166,7 @@ def test_a_word_where_a_section_belongs(wrong: Wrong) -> None:
         ("{name: digits}", "{images: pics}", (2, 10, "lacks `image`", "image:")),
         ("digits}", "digits, npz: a.npz}", (2, 30, "`name` and `npz`", "keep one")),
         ("digits}", "digits, image: 8x8x2}", (2, 32, "not 2", "x1 or x3")),
+        ("digits}", "digits, path: x}", (2, 31, "`path`", "remove")),
         ("/2 relu6", "/9 relu6", (6, 5, "stride 9", "smaller")),
         ("/2 relu6", "/2 relu6\n    gap", (7, 5, "`gap`", "`local`")),
         ("24 3x3 /2 relu6", "5 3x3", (4, 3, "`split.top` is 5", "1 to 4")),
