@@ -16,13 +16,19 @@ class BitWriter {
     }
 
     // Appends the low `bits` bits of `code`; no higher bit of it may be set.
-    void put(uint32_t code, uint8_t bits) {
-        pending_ = (pending_ << bits) | code;
-        pending_bits_ = static_cast<uint8_t>(pending_bits_ + bits);
-        while (pending_bits_ >= 8) {
-            pending_bits_ = static_cast<uint8_t>(pending_bits_ - 8);
-            *out_++ = static_cast<uint8_t>(pending_ >> pending_bits_);
+    void put(uint32_t code, uint32_t bits) {
+        // Local copies: a byte written through `out` might change any member as far as the
+        // compiler knows.
+        uint8_t* out = out_;
+        uint32_t pending_bits = pending_bits_ + bits;
+        const uint32_t pending = (pending_ << bits) | code;
+        while (pending_bits >= 8) {
+            pending_bits -= 8;
+            *out++ = static_cast<uint8_t>(pending >> pending_bits);
         }
+        out_ = out;
+        pending_ = pending;
+        pending_bits_ = pending_bits;
     }
 
     // Fills the last byte with zero bits and returns the number of bytes written since `begin`.
@@ -38,7 +44,7 @@ class BitWriter {
     uint8_t* begin_ = nullptr;
     uint8_t* out_ = nullptr;
     uint32_t pending_ = 0;  // its low `pending_bits_` bits are not written yet
-    uint8_t pending_bits_ = 0;
+    uint32_t pending_bits_ = 0;
 };
 
 }  // namespace agilenn

@@ -21,8 +21,23 @@ class ChildTable {
         }
     }
 
-    // Returns the code of string `prefix` followed by `symbol`, or 0.
-    uint32_t find(uint32_t prefix, uint32_t symbol) const { return rows_[prefix].cells[symbol]; }
+    // Extends string `prefix` by symbols from `*next` on as long as that is known; returns its
+    // code and leaves `*next` at the first symbol that was not used, or at `end`.
+    uint32_t follow(uint32_t prefix, const uint8_t** next, const uint8_t* end) const {
+        const uint8_t* symbol = *next;
+        const uint16_t* cells = rows_[prefix].cells;
+        while (symbol != end) {
+            const uint32_t longer = cells[*symbol];
+            if (longer == 0) {
+                break;
+            }
+            prefix = longer;
+            cells = rows_[longer].cells;
+            ++symbol;
+        }
+        *next = symbol;
+        return prefix;
+    }
 
     // Names string `prefix` followed by `symbol`, which must be new.
     void add(uint32_t prefix, uint32_t symbol, uint32_t code) {
@@ -59,7 +74,26 @@ class SiblingList {
         }
     }
 
-    uint32_t find(uint32_t prefix, uint32_t symbol) const {
+    uint32_t follow(uint32_t prefix, const uint8_t** next, const uint8_t* end) const {
+        while (*next != end) {
+            const uint32_t longer = child(prefix, **next);
+            if (longer == 0) {
+                break;
+            }
+            prefix = longer;
+            ++*next;
+        }
+        return prefix;
+    }
+
+    void add(uint32_t prefix, uint32_t symbol, uint32_t code) {
+        const uint32_t parent = nodes_[prefix];
+        nodes_[code] = (parent & kCodeMask) << kSiblingShift | symbol << kSymbolShift;
+        nodes_[prefix] = (parent & ~kCodeMask) | code;
+    }
+
+  private:
+    uint32_t child(uint32_t prefix, uint32_t symbol) const {
         uint32_t code = nodes_[prefix] & kCodeMask;
         while (code != 0) {
             const uint32_t node = nodes_[code];
@@ -71,13 +105,6 @@ class SiblingList {
         return code;
     }
 
-    void add(uint32_t prefix, uint32_t symbol, uint32_t code) {
-        const uint32_t parent = nodes_[prefix];
-        nodes_[code] = (parent & kCodeMask) << kSiblingShift | symbol << kSymbolShift;
-        nodes_[prefix] = (parent & ~kCodeMask) | code;
-    }
-
-  private:
     // A node: first child in bits 0..11, next sibling in bits 12..23, own symbol in bits 24..31.
     static constexpr uint32_t kCodeMask = 0xFFF;
     static constexpr uint8_t kSiblingShift = 12;

@@ -98,17 +98,12 @@ class BasicLzwEncoder {
             }
             prefix = *next++;
         }
-        for (; next != end; ++next) {
-            const uint32_t symbol = *next;
-            const uint32_t longer = dictionary_.find(prefix, symbol);
-            if (longer != 0) {
-                prefix = longer;
-                continue;
-            }
-            if (!emit(prefix, symbol)) {
+        for (;;) {
+            prefix = dictionary_.follow(prefix, &next, end);
+            if (next == end || !emit(prefix, *next)) {
                 break;
             }
-            prefix = symbol;
+            prefix = *next++;
         }
         prefix_ = prefix;
         return static_cast<uint16_t>(next - symbols);
