@@ -25,6 +25,9 @@ with quiet_native_logs():
 EPOCHS = 3
 LEARNING_RATE = 2e-4
 MOST_IMAGES = 10_000
+RANGE_IMAGES = 128
+MOVING_AVERAGE_STEP = 1e-3
+"""tfmot's fake quantisers move their range by this part of the way to a batch's range."""
 
 
 def fine_tune(
@@ -39,6 +42,12 @@ def fine_tune(
     with quiet_native_logs():
         extractor = tfmot.quantization.keras.quantize_model(_copy(split.extractor))
         local = tfmot.quantization.keras.quantize_model(_copy(split.local))
+    for model in (extractor, local):
+        _freeze_batch_norm(model)
+    first = normalise(images[:RANGE_IMAGES])
+    features = np.asarray(split.extractor(first, training=False))
+    _measure_ranges(extractor, first)
+    _measure_ranges(local, features[..., : split.top])
     step = _make_step(split, extractor, local)
     size = min(batch, len(images))
     for epoch in range(EPOCHS):
@@ -77,28 +86,48 @@ def _make_step(split: SplitModel, extractor: Model, local: Model) -> Tensor:
     return tf.function(run)
 
 
+def _freeze_batch_norm(model: Model) -> None:
+    for layer in model.layers:
+        wrapped = getattr(layer, "layer", layer)
+        if isinstance(wrapped, keras.layers.BatchNormalization):
+            wrapped.trainable = False
+
+
+def _ranges(model: Model) -> list[tuple[Tensor, Tensor]]:
+    """Return (min, max) of the fake quantisers of activations, from input to output."""
+    found: list[tuple[Tensor, Tensor]] = []
+    for layer in model.layers:
+        activations = [v for v in layer.weights if "kernel" not in v.name]
+        low = [v for v in activations if v.name.endswith("_min:0")]
+        high = [v for v in activations if v.name.endswith("_max:0")]
+        found.extend(zip(low, high, strict=True))
+    return found
+
+
+def _measure_ranges(model: Model, samples: npt.NDArray[np.float32]) -> None:
+    """Set the input's range and each fake quantiser behind it to what `samples` give.
+
+    The moving averages would need thousands of steps from their start at -6 to 6. From zero, one
+    pass moves them by a known part of the range; input to output, for each sees what the one
+    before lets through.
+    """
+    _pin_input(model, float(samples.min()), float(samples.max()))
+    for low, high in _ranges(model)[1:]:
+        low.assign(0.0)
+        high.assign(0.0)
+        model(samples, training=True)
+        low.assign(low / MOVING_AVERAGE_STEP)
+        high.assign(high / MOVING_AVERAGE_STEP)
+
+
 def _pin_input(model: Model, low: float, high: float) -> None:
     """Set the range of the fake quantiser behind the model's input."""
-    for layer in model.layers:
-        if type(layer).__name__ == "QuantizeLayer":
-            for variable in layer.weights:
-                if variable.name.endswith("_min:0"):
-                    variable.assign(low)
-                elif variable.name.endswith("_max:0"):
-                    variable.assign(high)
-            return
-    raise ValueError(f"{model.name} has no quantised input")
+    first = _ranges(model)[0]
+    first[0].assign(low)
+    first[1].assign(high)
 
 
 def _output_range(model: Model) -> tuple[float, float]:
-    """Return the range of the last fake quantiser of `model`'s activations."""
-    found: dict[str, float] = {}
-    for layer in model.layers:
-        for variable in layer.weights:
-            if "kernel" in variable.name or "pre_activation" in variable.name:
-                continue
-            if variable.name.endswith("min:0"):
-                found["low"] = float(variable)
-            elif variable.name.endswith("max:0"):
-                found["high"] = float(variable)
-    return found["low"], found["high"]
+    """Return the range of the model's output."""
+    low, high = _ranges(model)[-1]
+    return float(low), float(high)

@@ -29,6 +29,12 @@ UNIFORM_INT8_DEVIATION = 127 / math.sqrt(3)
 RECTIFIED = (6.0 / 255, -128)
 """Scale and zero point of what a ReLU6 leaves: 0 to 6 over all int8 values."""
 
+GREATEST_LEVEL = 3.0
+"""Activations have a mean square of about 1, so few of the features lie above."""
+
+INPUT_ROOT_MEAN_SQUARE = 1 / math.sqrt(3)
+"""That of pixels spread evenly over -1 to 1."""
+
 SIGNED = (8.0 / 255, 0)
 """Scale and zero point of values on both sides of zero: about -4 to 4."""
 
@@ -40,7 +46,7 @@ def untrained(spec: Spec, classes: Sequence[str]) -> QuantisedModel:
     saturate. Shapes, and with them sizes and instruction counts, are those of the trained network.
     """
     random = np.random.default_rng(spec.seed)
-    levels = np.linspace(0.0, 6.0, spec.payload.levels, dtype=np.float32)
+    levels = np.linspace(0.0, GREATEST_LEVEL, spec.payload.levels, dtype=np.float32)
     names = tuple(classes)
     graph = build_device_graph(
         spec.name,
@@ -82,6 +88,7 @@ def _random_layer(
         return builder.average_pool(name, source, layer.size)
     if isinstance(layer, GlobalAveragePool):
         return builder.mean(name, source, scale=kind.scale, zero_point=kind.zero_point)
+    gain = 1 / INPUT_ROOT_MEAN_SQUARE if source == "input" else 1.0
     scale, zero_point = SIGNED if layer.activation is None else RECTIFIED
     if isinstance(layer, Separable):
         middle = f"{name}_depthwise"
@@ -91,7 +98,7 @@ def _random_layer(
         return _random_layer(builder, pointwise, middle, name, classes, random)
     if isinstance(layer, Depthwise):
         weights = _weights(random, (*layer.kernel, kind.channels))
-        scales = _scales(kind.channels, math.prod(layer.kernel))
+        scales = gain * _scales(kind.channels, math.prod(layer.kernel))
         bias = _bias(random, kind.channels)
         return builder.depthwise(
             name,
@@ -111,7 +118,7 @@ def _random_layer(
             name,
             source,
             weights,
-            _scales(layer.filters, fan_in),
+            gain * _scales(layer.filters, fan_in),
             _bias(random, layer.filters),
             scale=scale,
             zero_point=zero_point,
