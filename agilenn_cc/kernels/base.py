@@ -33,7 +33,7 @@ class RowLayout:
     @property
     def element(self) -> str:
         """C++ type of one value."""
-        return "std::int16_t" if self.centred else "std::int8_t"
+        return "int16_t" if self.centred else "int8_t"
 
     @property
     def row_values(self) -> int:

@@ -57,7 +57,7 @@ def generate_dense(op: FullyConnected, graph: Graph, layout: RowLayout | None) -
             ("int kPixelValues", str(layout.pixel_values)),
         )
     tables = format_table(
-        "std::int8_t", "kWeightTable", op.weights.ravel(), "Weights: [unit][input]."
+        "int8_t", "kWeightTable", op.weights.ravel(), "Weights: [unit][input]."
     ) + format_scales("kScaleTable", rows)
     return StageCode((*traits, *scaling.traits()), "", tables, op.weights.size + units * 16)
 
@@ -105,7 +105,7 @@ def generate_lookup(op: Lookup, graph: Graph, layout: RowLayout, channels: int) 
         ("int kZero", str(source.zero_point if layout.centred else 0)),
     )
     comment = "Index of each feature value, by the value's byte (two's complement)."
-    return StageCode(traits, "", format_table("std::uint8_t", "kIndexTable", by_byte, comment), 256)
+    return StageCode(traits, "", format_table("uint8_t", "kIndexTable", by_byte, comment), 256)
 
 
 def generate_head(

@@ -24,6 +24,9 @@ from agilenn_cc.passes.taps import find_taps, stage_symbols
 from agilenn_cc.resources import templates_dir
 from agilenn_cc.targets import Target
 
+MAX_LOGIT_SCALE = 128
+"""Above it, the combination rule's factor (scale * 2^24) leaves 32 bits."""
+
 
 def compile(  # noqa: A001
     graph: Graph,
@@ -92,6 +95,13 @@ def _interface(
             "passes.class-count",
             f"the network has {logits.elements} outputs for {len(classes)} classes",
             hint="end the local network with 'dense classes'",
+        )
+    if logits.scale >= MAX_LOGIT_SCALE:
+        raise AgilennError.of(
+            ExitCode.UNSUPPORTED,
+            "passes.logit-scale",
+            f"one step of the quantised logits is worth {logits.scale:g}",
+            hint=f"a scale below {MAX_LOGIT_SCALE} is needed; train the local network again",
         )
     lookup = next((node for node in plan.stream.nodes if node.kind == "lookup"), None)
     if lookup is None:

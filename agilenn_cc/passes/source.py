@@ -12,6 +12,7 @@ from agilenn_cc.passes.costs import macs, parameters
 from agilenn_cc.passes.plan import Plan
 from agilenn_cc.passes.stages import Function, stage_text
 from agilenn_cc.passes.stream import Node
+from agilenn_cc.passes.text import fill
 
 
 @dataclass(frozen=True)
@@ -55,41 +56,45 @@ def network_header(graph: Graph, interface: Interface) -> str:
 // The network '{graph.name}': pixel rows in, symbols and local logits out.
 #pragma once
 
-#include <cstdint>
+#include <stdint.h>
 
 namespace agilenn::network {{
 
-inline constexpr std::uint16_t kInputRows = {rows};
-inline constexpr std::uint16_t kInputColumns = {columns};
-inline constexpr std::uint16_t kInputChannels = {channels};
-inline constexpr std::uint16_t kInputRowBytes = {columns * channels};
-inline constexpr std::uint16_t kFeatureRows = {feature_rows};
-inline constexpr std::uint16_t kFeatureColumns = {feature_columns};
-inline constexpr std::uint16_t kSentChannels = {interface.sent_channels};
-inline constexpr std::uint16_t kTopChannels = {interface.top_channels};
-inline constexpr std::uint16_t kClasses = {len(interface.classes)};
-inline constexpr std::uint8_t kLevels = {interface.levels};
-inline constexpr std::uint32_t kModelId = 0x{interface.model_id:08x};
-inline constexpr std::uint32_t kSymbolCount = {symbols};  // rows x columns x sent channels
-inline constexpr std::uint16_t kAlphaQ15 = {interface.alpha_q15};  // weight of the local answer
+inline constexpr uint16_t kInputRows = {rows};
+inline constexpr uint16_t kInputColumns = {columns};
+inline constexpr uint16_t kInputChannels = {channels};
+inline constexpr uint16_t kInputRowBytes = {columns * channels};
+inline constexpr uint16_t kFeatureRows = {feature_rows};
+inline constexpr uint16_t kFeatureColumns = {feature_columns};
+inline constexpr uint16_t kSentChannels = {interface.sent_channels};
+inline constexpr uint16_t kTopChannels = {interface.top_channels};
+inline constexpr uint16_t kClasses = {len(interface.classes)};
+inline constexpr uint8_t kLevels = {interface.levels};
+inline constexpr uint32_t kModelId = 0x{interface.model_id:08x};
+
+// Symbols of a frame: rows x columns x sent channels.
+inline constexpr uint32_t kSymbolCount = {symbols};
+
+// Weight of the local answer, in units of 2^-15.
+inline constexpr uint16_t kAlphaQ15 = {interface.alpha_q15};
 
 // A local logit is (q - zero point) * scale; the scale is in units of 2^-24.
-inline constexpr std::int32_t kLocalScaleQ24 = {local_scale_q24(logits.scale)};
-inline constexpr std::int32_t kLocalZeroPoint = {logits.zero_point};
+inline constexpr int32_t kLocalScaleQ24 = {local_scale_q24(logits.scale)};
+inline constexpr int32_t kLocalZeroPoint = {logits.zero_point};
 
 extern const char* const kClassNames[kClasses];
 
 // Receives the symbols of a feature row: channel after channel, each from left to right.
-using SymbolSink = void (*)(void* context, const std::uint8_t* symbols, std::uint16_t count);
+using SymbolSink = void (*)(void* context, const uint8_t* symbols, uint16_t count);
 
 // Forgets the previous frame.
 void begin_frame();
 
 // Takes the next row of raw pixels (kInputRowBytes) and runs every layer as far as rows allow.
-void push_row(const std::uint8_t* pixels, SymbolSink sink, void* context);
+void push_row(const uint8_t* pixels, SymbolSink sink, void* context);
 
 // The local answer, kClasses values; valid after row kInputRows - 1.
-const std::int8_t* local_logits();
+const int8_t* local_logits();
 
 }}  // namespace agilenn::network
 """
@@ -130,10 +135,10 @@ def _struct(name: str, code: StageCode, output: str | None) -> str:
     for declaration, value in code.traits:
         lines.append(f"    static constexpr {declaration} = {value};")
     for member, element, table in (
-        ("kWeights", "std::int16_t", "kWeightTable"),
-        ("kWeights", "std::int8_t", "kWeightTable"),
+        ("kWeights", "int16_t", "kWeightTable"),
+        ("kWeights", "int8_t", "kWeightTable"),
         ("kScales", "kernels::ChannelScale", "kScaleTable"),
-        ("kIndexTable", "std::uint8_t", "kIndexTable"),
+        ("kIndexTable", "uint8_t", "kIndexTable"),
     ):
         if f"{element} {table}[" in code.tables:
             lines.append(f"    static constexpr const {element}* {member} = {name}::{table};")
@@ -144,7 +149,7 @@ def _output_type(plan: Plan, node: Node) -> str | None:
     if node.kind in ("window", "add"):
         assert node.output is not None
         return plan.layouts[node.output].element
-    return "std::int8_t" if node.kind in ("mean", "image-dense") else None
+    return "int8_t" if node.kind in ("mean", "image-dense") else None
 
 
 def _functions(plan: Plan) -> list[Function]:
@@ -152,21 +157,26 @@ def _functions(plan: Plan) -> list[Function]:
     for name, _ in plan.stream.vectors:
         functions.append(
             Function(
-                f"void {name}_vector(std::int8_t* out, const std::int8_t* values)",
+                f"void {name}_vector(int8_t* out, const int8_t* values)",
                 f"    kernels::multiply_vector<{camel(name)}>(out, values);",
             )
         )
     return functions
 
 
+def _signature(prefix: str, function: Function, end: str) -> str:
+    head, _, parameters = function.signature.partition("(")
+    return fill(0, f"{prefix}{head}(", parameters.removesuffix(")").split(", "), f"){end}")
+
+
 def layers_header(plan: Plan) -> str:
     """Return `layers.hpp`: the stage functions, in the order in which rows pass."""
-    declarations = "\n".join(f"{f.signature};" for f in _functions(plan))
+    declarations = "\n".join(_signature("", f, ";") for f in _functions(plan))
     return f"""\
 // The layers of network '{plan.graph.name}': each function computes one row of one layer.
 #pragma once
 
-#include <cstdint>
+#include <stdint.h>
 
 #include "row_kernels.hpp"
 
@@ -186,12 +196,12 @@ def layers_source(plan: Plan) -> str:
         code = plan.code.get(node.name)
         if code is not None and code.traits:
             structs.append(_struct(node.name, code, _output_type(plan, node)))
-    structs += [_struct(name, plan.code[name], "std::int8_t") for name, _ in plan.stream.vectors]
-    stages = [f"AGILENN_STAGE {f.signature} {{\n{f.body}\n}}" for f in _functions(plan)]
+    structs += [_struct(name, plan.code[name], "int8_t") for name, _ in plan.stream.vectors]
+    stages = [_signature("AGILENN_STAGE ", f, " {") + f"\n{f.body}\n}}" for f in _functions(plan)]
     includes = "".join(f'#include "weights_{name}.hpp"\n' for name in with_tables)
     parts = [
         f"// The layers of network '{plan.graph.name}', specialised for their shapes.\n"
-        '#include "layers.hpp"\n\n#include <cstdint>\n\n#include "row_kernels.hpp"\n' + includes,
+        '#include "layers.hpp"\n\n#include <stdint.h>\n\n#include "row_kernels.hpp"\n' + includes,
         "namespace agilenn::network {\n\nnamespace {",
         *structs,
         "}  // namespace",
@@ -206,12 +216,12 @@ def network_source(plan: Plan, interface: Interface) -> str:
     stages = [stage_text(plan, node) for node in plan.stream.nodes]
     parts = [
         f"// The row stream of network '{plan.graph.name}'.\n//\n" + "\n".join(_table(plan)),
-        '#include "network.hpp"\n\n#include <cstdint>\n\n#include "layers.hpp"\n'
+        '#include "network.hpp"\n\n#include <stdint.h>\n\n#include "layers.hpp"\n'
         '#include "row_kernels.hpp"',
         "namespace agilenn::network {",
-        "const char* const kClassNames[kClasses] = {\n"
+        "// clang-format off\nconst char* const kClassNames[kClasses] = {\n"
         + "\n".join(f"    {_quoted(name)}," for name in interface.classes)
-        + "\n};",
+        + "\n};\n// clang-format on",
         "namespace {",
         *_state(plan),
         *(stage.advance for stage in reversed(stages)),
@@ -234,16 +244,14 @@ def _state(plan: Plan) -> list[str]:
             )
         elif node.kind == "lookup":
             columns = plan.layouts[node.sources[0].base].columns
-            rings.append(
-                f"std::uint8_t {node.name}_row_symbols[{columns * node.sources[0].channels}];"
-            )
+            rings.append(f"uint8_t {node.name}_row_symbols[{columns * node.sources[0].channels}];")
         elif node.op is not None:
             channels = plan.graph.tensors[node.op.output].channels
-            rings.append(f"std::int32_t {node.name}_sums[{channels}];")
-            rings.append(f"std::int8_t {node.name}_values[{channels}];")
+            rings.append(f"int32_t {node.name}_sums[{channels}];")
+            rings.append(f"int8_t {node.name}_values[{channels}];")
     for name, op in plan.stream.vectors:
-        rings.append(f"std::int8_t {name}_values[{plan.graph.tensors[op.output].channels}];")
-    counters = "\n".join(f"    std::int16_t {node.name};" for node in plan.stream.nodes)
+        rings.append(f"int8_t {name}_values[{plan.graph.tensors[op.output].channels}];")
+    counters = "\n".join(f"    int16_t {node.name};" for node in plan.stream.nodes)
     return [
         "// Rolling rows, running sums and vectors.\n" + "\n".join(rings),
         f"// Rows finished in this frame.\nstruct Progress {{\n{counters}\n}};\nProgress done;",
@@ -267,7 +275,7 @@ void begin_frame() {{
     done = Progress{{}};
 {reset}}}
 
-void push_row(const std::uint8_t* pixels, SymbolSink sink, void* context) {{
+void push_row(const uint8_t* pixels, SymbolSink sink, void* context) {{
     if (done.{source.name} >= kInputRows) {{
         return;
     }}
@@ -275,7 +283,7 @@ void push_row(const std::uint8_t* pixels, SymbolSink sink, void* context) {{
     advance_{source.name}(pixels);
 }}
 
-const std::int8_t* local_logits() {{ return {logits_buffer(plan)}; }}"""
+const int8_t* local_logits() {{ return {logits_buffer(plan)}; }}"""
 
 
 def logits_buffer(plan: Plan) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from agilenn_cc.ir.types import Padding
 from agilenn_cc.passes.plan import Plan
 from agilenn_cc.passes.stream import Node
+from agilenn_cc.passes.text import assignment, condition, fill
 
 
 @dataclass(frozen=True)
@@ -87,12 +88,12 @@ def _input(plan: Plan, node: Node) -> StageText:
         group, step = channels, layout.pixel_values
     functions = (
         Function(
-            f"void {node.name}_row(std::int16_t* out, const std::uint8_t* pixels)",
+            f"void {node.name}_row(int16_t* out, const uint8_t* pixels)",
             f"    kernels::expand_pixels<{columns * channels}, {group}, {step}>(out, pixels);",
         ),
     )
     advance = f"""\
-void advance_{node.name}(const std::uint8_t* pixels) {{
+void advance_{node.name}(const uint8_t* pixels) {{
     {node.name}_row({_row(plan, node.output, f"done.{node.name}")}, pixels);
     ++done.{node.name};
 {_followers(plan, node, 4)}}}"""
@@ -108,16 +109,20 @@ def _condition(plan: Plan, node: Node) -> str:
             f"done.{_source_name(plan, view)} >= kernels::rows_needed"
             f"<{use.kernel}, {use.stride}, {use.top}, {height}>(done.{node.name})"
         )
-    return " &&\n           ".join(tests)
+    return condition(4, "while", tests)
 
 
 def _loop(plan: Plan, node: Node, body: str) -> str:
     return f"""\
 void advance_{node.name}() {{
-    while ({_condition(plan, node)}) {{
+{_condition(plan, node)}
 {body}        ++done.{node.name};
 {_followers(plan, node, 8)}    }}
 }}"""
+
+
+def _call(node: Node, *arguments: str) -> str:
+    return fill(8, f"{node.name}_row(", arguments, ");\n")
 
 
 def _padding(node: Node) -> Padding:
@@ -138,13 +143,14 @@ def _window(plan: Plan, node: Node) -> StageText:
     use = node.use
     if layout.block_rows > 1:
         kernel_rows = 1
-        window = f"const kernels::Window<1> window{{{{{ring}}}, 0, 1}};"
+        window = f"        const kernels::Window<1> window{{{{{ring}}}, 0, 1}};"
     else:
         kernel_rows = use.kernel
-        window = (
-            f"const auto window =\n            kernels::window_at<{use.kernel}, {use.stride}, "
-            f"{use.top}, {height}, {depth}, {layout.row_values}, {start}>(\n"
-            f"                {ring}, done.{node.name});"
+        constants = (use.kernel, use.stride, use.top, height, depth, layout.row_values, start)
+        window = assignment(
+            8,
+            "const auto window",
+            f"kernels::window_at<{', '.join(map(str, constants))}>({ring}, done.{node.name})",
         )
     element = plan.layouts[node.output].element
     functions = (
@@ -153,10 +159,7 @@ def _window(plan: Plan, node: Node) -> StageText:
             f"    using Layer = {layer};\n    {plan.code[node.name].body}",
         ),
     )
-    body = f"""\
-        {window}
-        {node.name}_row({_row(plan, node.output, f"done.{node.name}")}, window);
-"""
+    body = window + "\n" + _call(node, _row(plan, node.output, f"done.{node.name}"), "window")
     return StageText(functions, _loop(plan, node, body))
 
 
@@ -174,16 +177,12 @@ def _copy(plan: Plan, node: Node) -> StageText:
         ),
     )
     row = f"done.{node.name}"
-    body = (
-        f"        {node.name}_row({_row(plan, node.output, row)},\n"
-        f"            {_row(plan, view.base, row, view.begin)});\n"
-    )
+    body = _call(node, _row(plan, node.output, row), _row(plan, view.base, row, view.begin))
     return StageText(functions, _loop(plan, node, body))
 
 
 def _add(plan: Plan, node: Node) -> StageText:
     assert node.output is not None
-    first, second = node.sources
     element = plan.layouts[node.output].element
     functions = (
         Function(
@@ -193,11 +192,8 @@ def _add(plan: Plan, node: Node) -> StageText:
         ),
     )
     row = f"done.{node.name}"
-    body = (
-        f"        {node.name}_row({_row(plan, node.output, row)},\n"
-        f"            {_row(plan, first.base, row, first.begin)},\n"
-        f"            {_row(plan, second.base, row, second.begin)});\n"
-    )
+    rows = [_row(plan, view.base, row, view.begin) for view in node.sources]
+    body = _call(node, _row(plan, node.output, row), *rows)
     return StageText(functions, _loop(plan, node, body))
 
 
@@ -220,19 +216,20 @@ def _mean(plan: Plan, node: Node) -> StageText:
     layer = _camel(node.name)
     functions = (
         Function(
-            f"void {node.name}_add(std::int32_t* sums, const {_element(plan, node)}* values)",
+            f"void {node.name}_add(int32_t* sums, const {_element(plan, node)}* values)",
             f"    kernels::accumulate_channels<{layer}>(sums, values);",
         ),
         Function(
-            f"void {node.name}_finish(std::int8_t* out, const std::int32_t* sums)",
+            f"void {node.name}_finish(int8_t* out, const int32_t* sums)",
             f"    for (int channel = 0; channel < {layer}::kChannels; ++channel) {{\n"
-            f"        const std::int32_t sum = sums[channel] + {layer}::kScales[0].bias;\n"
+            f"        const int32_t sum = sums[channel] + {layer}::kScales[0].bias;\n"
             f"        out[channel] = kernels::rescale<{layer}>(sum, {layer}::kScales[0]);\n"
             f"    }}",
         ),
     )
     row = _row(plan, view.base, f"done.{node.name}", view.begin)
-    body = f"        {node.name}_add({node.name}_sums, {row});\n" + _finish(plan, node)
+    call = fill(8, f"{node.name}_add(", (f"{node.name}_sums", row), ");\n")
+    body = call + _finish(plan, node)
     return StageText(functions, _loop(plan, node, body))
 
 
@@ -241,27 +238,25 @@ def _image_dense(plan: Plan, node: Node) -> StageText:
     layer = _camel(node.name)
     functions = (
         Function(
-            f"void {node.name}_begin(std::int32_t* sums)",
+            f"void {node.name}_begin(int32_t* sums)",
             f"    for (int unit = 0; unit < {layer}::kChannels; ++unit) {{\n"
             f"        sums[unit] = {layer}::kScales[unit].bias;\n"
             f"    }}",
         ),
         Function(
-            f"void {node.name}_add(std::int32_t* sums, const {_element(plan, node)}* values, "
-            f"int row)",
+            f"void {node.name}_add(int32_t* sums, const {_element(plan, node)}* values, int row)",
             f"    kernels::multiply_image_row<{layer}>(sums, values, row);",
         ),
         Function(
-            f"void {node.name}_finish(std::int8_t* out, const std::int32_t* sums)",
+            f"void {node.name}_finish(int8_t* out, const int32_t* sums)",
             f"    for (int unit = 0; unit < {layer}::kChannels; ++unit) {{\n"
             f"        out[unit] = kernels::rescale<{layer}>(sums[unit], {layer}::kScales[unit]);\n"
             f"    }}",
         ),
     )
     row = _row(plan, view.base, f"done.{node.name}", view.begin)
-    body = f"        {node.name}_add({node.name}_sums, {row}, done.{node.name});\n" + _finish(
-        plan, node
-    )
+    call = fill(8, f"{node.name}_add(", (f"{node.name}_sums", row, f"done.{node.name}"), ");\n")
+    body = call + _finish(plan, node)
     return StageText(functions, _loop(plan, node, body))
 
 
@@ -271,13 +266,12 @@ def _lookup(plan: Plan, node: Node) -> StageText:
     count = layout.columns * view.channels
     functions = (
         Function(
-            f"void {node.name}_row(std::uint8_t* symbols, const {layout.element}* features)",
+            f"void {node.name}_row(uint8_t* symbols, const {layout.element}* features)",
             f"    kernels::quantise_row<{_camel(node.name)}>(symbols, features);",
         ),
     )
     row = _row(plan, view.base, f"done.{node.name}", view.begin)
-    body = (
-        f"        {node.name}_row({node.name}_row_symbols, {row});\n"
-        f"        output.sink(output.context, {node.name}_row_symbols, {count});\n"
-    )
+    symbols = f"{node.name}_row_symbols"
+    handed_on = fill(8, "output.sink(", ("output.context", symbols, str(count)), ");\n")
+    body = _call(node, symbols, row) + handed_on
     return StageText(functions, _loop(plan, node, body))

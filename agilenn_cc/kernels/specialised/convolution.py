@@ -91,7 +91,7 @@ def generate_convolution(context: StageContext, op: Conv2D) -> StageCode:
     )
     doubled = ", doubled" if scaling.lean else ""
     tables = format_table(
-        "std::int16_t",
+        "int16_t",
         "kWeightTable",
         weights,
         f"Weights{doubled}: [channel group][kernel row][run of four][channel][value].",
@@ -119,7 +119,7 @@ def generate_depthwise(context: StageContext, op: DepthwiseConv2D) -> StageCode:
         *scaling.traits(),
     )
     tables = format_table(
-        "std::int16_t",
+        "int16_t",
         "kWeightTable",
         weights.ravel(),
         "Weights: [kernel row][kernel column][channel].",
