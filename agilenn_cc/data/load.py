@@ -117,18 +117,29 @@ def _check_classes(
         raise request.error(key, "the data has only one class", hint, "data.one-class")
     totals = np.bincount(labels, minlength=len(classes))
     counts = np.bincount(labels[train], minlength=len(classes))
-    missing = [
+    lost = [label for label in range(len(classes)) if counts[label] == 0]
+    # One image a class must remain for each of training, validation and test.
+    few = [classes[label] for label in lost if totals[label] < 3]
+    limited = [classes[label] for label in lost if totals[label] >= 3]
+    reasons = (
+        (few, key, "give each at least three images"),
+        (limited, "limit.train", "raise dataset.limit.train"),
+    )
+    diagnostics = [
         request.diagnostic(
-            "limit.train" if totals[label] >= 3 else key,
-            f"the class `{name}` has no training image left of {totals[label]} before the split",
-            "raise dataset.limit.train" if totals[label] >= 3 else "give it at least three images",
-            "data.empty-class",
+            place, f"no training image is left of {_names(names)}", hint, "data.empty-class"
         )
-        for label, name in enumerate(classes)
-        if counts[label] == 0
+        for names, place, hint in reasons
+        if names
     ]
-    if missing:
-        raise AgilennError(ExitCode.SPEC, missing)
+    if diagnostics:
+        raise AgilennError(ExitCode.SPEC, diagnostics)
+
+
+def _names(classes: list[str]) -> str:
+    shown = ", ".join(f"`{name}`" for name in classes[:8])
+    more = f" and {len(classes) - 8} more" if len(classes) > 8 else ""
+    return f"the class {shown}" if len(classes) == 1 else f"the classes {shown}{more}"
 
 
 def _decode(records: Records, indices: npt.NDArray[np.int64], request: Request) -> Split:
