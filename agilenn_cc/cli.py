@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import sys
 import traceback
@@ -185,10 +186,12 @@ def serve(build: Path | None, host: str, port: int | None) -> None:
     """Answer the devices of BUILD (default: the one under build/) until stopped."""
     from agilenn_cc.serve.errors import ServeError
     from agilenn_cc.serve.runner import run_server
+    from agilenn_cc.serve.server import ServerOptions
 
     found = find_build(build)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
-        run_server(found.server_module, host=host, port=port)
+        run_server(found.server_module, ServerOptions(host=host, port=port))
     except ServeError as error:
         raise AgilennError.of(
             ExitCode.EXTERNAL, "serve.failed", error.message, hint=error.hint
@@ -211,8 +214,7 @@ def simulate(
     as_json: bool,
 ) -> None:
     """Boot the firmware of BUILD in the emulator against its own server."""
-    from agilenn_cc.build.simulation import SimulationRequest, run_simulation
-    from agilenn_cc.report.text import simulation_summary
+    from agilenn_cc.build.simulation import SimulationRequest, run_simulation, summary
 
     request = SimulationRequest(frames, not no_server, air_rate, loss)
     with _watching() as notify:
@@ -220,7 +222,7 @@ def simulate(
     if as_json:
         _out_json(result.to_json())
     else:
-        _out(simulation_summary(result))
+        _out(summary(result))
 
 
 @main.command()

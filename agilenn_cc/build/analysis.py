@@ -17,13 +17,13 @@ from agilenn_cc.build.versions import versions
 from agilenn_cc.cache import Cache, default_root, digest, digest_rooms
 from agilenn_cc.data import dataset_classes
 from agilenn_cc.quantise import untrained
-from agilenn_cc.report.assemble import DeviceRun, device_section
+from agilenn_cc.report.assemble import device_section
 from agilenn_cc.report.costs import estimate
 from agilenn_cc.report.schema import Report
 from agilenn_cc.serve.protocol import HEADER_BYTES
 from agilenn_cc.spec import Spec, load_spec
 from agilenn_cc.targets import Target, load_target
-from agilenn_cc.verify.elf import measure
+from agilenn_cc.verify.elf import ElfMeasurement, measure
 
 FRAMES = 2
 
@@ -58,7 +58,7 @@ def analyze(spec: Spec, target: Target, cache: Cache, notify: Listener) -> Repor
 
     key = digest({"firmware": firmware.key, "code": digest_rooms("emulator", "verify")})
     entry, cached = cache.get("measure", key, produce)
-    run = DeviceRun(**json.loads((entry / "run.json").read_text()))
+    run = ElfMeasurement(**json.loads((entry / "run.json").read_text()))
     device = device_section(elf, target, program, run)
     payload = untrained_payload(spec, program.symbol_count)
     datagrams = payload.bytes_raw + HEADER_BYTES

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from agilenn_cc.build.budget import check_budget, check_early
+from agilenn_cc.build.analysis import analyze
+from agilenn_cc.build.budget import check_budget
 from agilenn_cc.build.device import (
     Firmware,
     compile_device,
@@ -16,10 +17,12 @@ from agilenn_cc.build.device import (
     link_firmware,
 )
 from agilenn_cc.build.events import Listener, StageDone, StageStarted
+from agilenn_cc.build.held_out import FILE as HELD_OUT_FILE
+from agilenn_cc.build.held_out import HeldOut
 from agilenn_cc.build.inputs import LazyDataset
 from agilenn_cc.build.learned import Learned, quantise_split, train_split
 from agilenn_cc.build.payload import measure_payload
-from agilenn_cc.build.proof import Proof, prove, simulate_build
+from agilenn_cc.build.proof import held_out_frames, prove_answers, prove_tensors
 from agilenn_cc.build.versions import versions
 from agilenn_cc.builds import BUILD_ROOT
 from agilenn_cc.cache import Cache, default_root, digest_bytes
@@ -33,6 +36,7 @@ from agilenn_cc.serve.metadata import ServerMeta
 from agilenn_cc.serve.protocol import HEADER_BYTES
 from agilenn_cc.spec import Spec, load_spec
 from agilenn_cc.targets import Target, load_target
+from agilenn_cc.verify.elf import ElfResult
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,7 @@ def _short_name(target: Target) -> str:
 def _build(
     spec: Spec, target: Target, directory: Path, cache: Cache, frames: int, stages: _Stages
 ) -> Report:
-    check_early(spec, target, cache)
+    check_budget(spec, analyze(spec, target, cache, stages.listen))
     data = LazyDataset(spec, stages.listen)
     began = stages.start("data")
     stages.done("data", began, note=data.key[:12])
@@ -140,22 +144,20 @@ def _build(
     stages.done("link", began, cached)
 
     began = stages.start("verify")
-    proof, cached = prove(elf, firmware, learned, target, frames, data, cache, stages.listen)
-    stages.done(
-        "verify", began, cached, f"{proof.tensors} tensors x {proof.samples} images, all equal"
-    )
+    held_out = held_out_frames(learned, data, frames, cache)
+    proof, cached = prove_tensors(elf, firmware, learned, target, held_out, cache)
+    note = f"{proof.tensors} tensors x {proof.samples} images, all equal"
+    stages.done("verify", began, cached, note)
 
     began = stages.start("simulate")
-    end, cached = simulate_build(
-        elf, spec, target, server, learned, frames, data, cache, stages.listen
-    )
+    end, cached = prove_answers(elf, firmware, server, target, held_out, cache, stages.listen)
     note = f"{end.answered} of {end.frames} answered, {end.agreed} agreed"
     stages.done("simulate", began, cached, note)
 
     began = stages.start("report")
     report = _report(spec, target, learned, firmware, elf, payload, proof, end)
     check_budget(spec, report)
-    _write(directory, spec, target, learned, firmware, server, report)
+    _write(directory, spec, target, learned, firmware, server, held_out, report)
     stages.done("report", began)
     return report
 
@@ -183,10 +185,10 @@ def _report(
     firmware: Firmware,
     elf: Path,
     payload: Payload,
-    proof: Proof,
+    proof: ElfResult,
     end: EndToEnd,
 ) -> Report:
-    device = device_section(elf, target, firmware.program, proof.run)
+    device = device_section(elf, target, firmware.program, proof)
     fragments = payload.fragments_mean or 1.0
     datagrams = (payload.bytes_mean or payload.bytes_raw) + HEADER_BYTES * fragments
     return Report(
@@ -218,10 +220,12 @@ def _write(
     learned: Learned,
     firmware: Firmware,
     server: dict[str, bytes],
+    held_out: HeldOut,
     report: Report,
 ) -> None:
     files = {f"project/{name}": data for name, data in firmware.files.items()}
     files |= {f"server/{name}": data for name, data in server.items()}
+    files[HELD_OUT_FILE] = held_out.to_bytes()
     files["report.json"] = report.to_json().encode()
     files["report.html"] = render_html(report).encode()
     manifest = {

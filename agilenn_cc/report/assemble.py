@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from agilenn_cc import passes
@@ -11,23 +9,12 @@ from agilenn_cc.passes import Program
 from agilenn_cc.report.schema import Device, Instructions, LayerCost, RamPart, RegionUse
 from agilenn_cc.report.sizes import elf_sizes, symbol_value
 from agilenn_cc.targets import Target
+from agilenn_cc.verify.elf import ElfMeasurement
 
 PHASES = ("extractor", "local", "quantise", "encode")
 
 
-@dataclass(frozen=True)
-class DeviceRun:
-    """What the emulator counted: mean instructions a frame, by phase and by stage function.
-
-    `stack_bytes` is the deepest stack seen.
-    """
-
-    phase_instructions: Mapping[str, float]
-    function_instructions: Mapping[str, float]
-    stack_bytes: int
-
-
-def device_section(elf: Path, target: Target, program: Program, run: DeviceRun) -> Device:
+def device_section(elf: Path, target: Target, program: Program, run: ElfMeasurement) -> Device:
     """Return the device section of a report for a linked and emulated program."""
     sizes = elf_sizes(elf, target)
     rows, columns, channels = program.input_shape
@@ -54,7 +41,7 @@ def device_section(elf: Path, target: Target, program: Program, run: DeviceRun) 
     )
 
 
-def _layer(cost: passes.LayerCost, run: DeviceRun) -> LayerCost:
+def _layer(cost: passes.LayerCost, run: ElfMeasurement) -> LayerCost:
     counted = None if cost.function is None else run.function_instructions.get(cost.function)
     return LayerCost(
         name=cost.name,

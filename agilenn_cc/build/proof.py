@@ -1,0 +1,128 @@
+"""Proves a linked firmware: every tensor against the reference, every answer against the model."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from agilenn_cc.build.device import Firmware
+from agilenn_cc.build.events import Listener
+from agilenn_cc.build.held_out import HeldOut
+from agilenn_cc.build.inputs import LazyDataset
+from agilenn_cc.build.learned import Learned
+from agilenn_cc.build.simulation import SimulationRequest, simulate_frames
+from agilenn_cc.cache import Cache, digest, digest_bytes, digest_files, digest_rooms
+from agilenn_cc.emit.writer import write_tree
+from agilenn_cc.errors import AgilennError, ExitCode
+from agilenn_cc.report.schema import EndToEnd
+from agilenn_cc.targets import Target
+from agilenn_cc.verify.elf import ElfResult, verify_elf
+from agilenn_cc.verify.host import verify_host
+
+_DEFECT = "this is a defect of agilenn-cc: please report it with the spec"
+
+
+def held_out_frames(learned: Learned, data: LazyDataset, frames: int, cache: Cache) -> HeldOut:
+    """Return the first test frames with the answers of the Python model, cached."""
+
+    def produce(folder: Path) -> None:
+        from agilenn_cc import learn, quantise
+
+        split = learn.load(learned.split_directory)
+        test = data.value.test
+        images = test.images[:frames]
+        answers = quantise.answer(learned.model, split.remote, images)
+        held_out = HeldOut(images, test.labels[:frames], answers.combined, answers.local)
+        (folder / "frames").write_bytes(held_out.to_bytes())
+
+    key = digest({"model": learned.key, "frames": frames})
+    entry, _cached = cache.get("held-out", key, produce)
+    return HeldOut.from_bytes((entry / "frames").read_bytes())
+
+
+def prove_tensors(
+    elf: Path,
+    firmware: Firmware,
+    learned: Learned,
+    target: Target,
+    held_out: HeldOut,
+    cache: Cache,
+) -> tuple[ElfResult, bool]:
+    """Compare host C++ and emulated ELF with the integer reference, every tensor, every image.
+
+    Raises:
+        AgilennError: exit code 6 with the first value that differs.
+    """
+
+    def produce(folder: Path) -> None:
+        graph, images = learned.model.graph, held_out.images
+        host = verify_host(firmware.program, graph, images)
+        _demand_equal("the C++ built for this computer", host.mismatches, host.first_mismatch)
+        board = verify_elf(elf, firmware.program, graph, target, images)
+        _demand_equal("the firmware in the emulator", board.mismatches, board.first_mismatch)
+        (folder / "result.json").write_text(json.dumps(dataclasses.asdict(board)))
+
+    key = digest(
+        {
+            "firmware": firmware.key,
+            "images": digest_bytes(held_out.images.tobytes()),
+            "code": digest_rooms("emulator", "verify", "ir"),
+        }
+    )
+    entry, cached = cache.get("verify", key, produce)
+    return ElfResult(**json.loads((entry / "result.json").read_text())), cached
+
+
+def _demand_equal(what: str, mismatches: int, first: str | None) -> None:
+    if mismatches:
+        raise AgilennError.of(
+            ExitCode.MISMATCH,
+            "verify.mismatch",
+            f"{what} differs from the integer reference in {mismatches} values; first: {first}",
+            hint=_DEFECT,
+        )
+
+
+def prove_answers(
+    elf: Path,
+    firmware: Firmware,
+    server: Mapping[str, bytes],
+    target: Target,
+    held_out: HeldOut,
+    cache: Cache,
+    notify: Listener,
+) -> tuple[EndToEnd, bool]:
+    """Run the firmware against the emitted server; each answer must be the Python model's.
+
+    Raises:
+        AgilennError: exit code 6 if an answer is missing or differs, 7 if the server fails.
+    """
+
+    def produce(folder: Path) -> None:
+        write_tree(server, folder / "server")
+        module = next(path.parent for path in (folder / "server").glob("*/__main__.py"))
+        request = SimulationRequest(len(held_out.images))
+        result = simulate_frames(elf, target, module, held_out, request, notify)
+        end = result.end_to_end
+        if not end.frames == end.answered == end.agreed:
+            raise AgilennError.of(
+                ExitCode.MISMATCH,
+                "simulate.mismatch",
+                f"of {end.frames} frames, board and server answered {end.answered} together and "
+                f"{end.agreed} as the Python model does",
+                hint=_DEFECT,
+            )
+        (folder / "result.json").write_text(end.model_dump_json())
+
+    key = digest(
+        {
+            "firmware": firmware.key,
+            "server": digest_files(server),
+            "frames": digest_bytes(held_out.to_bytes()),
+            "code": digest_rooms("emulator", "serve"),
+        }
+    )
+    entry, cached = cache.get("simulate", key, produce)
+    return EndToEnd.model_validate_json((entry / "result.json").read_text()), cached
