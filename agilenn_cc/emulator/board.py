@@ -319,8 +319,8 @@ class EmulatedBoard:
     def play_camera(self, next_image: Callable[[], bytes | None], symbol: str = CAMERA) -> None:
         """Write the next image wherever the camera hook's first argument points, as it returns.
 
-        `next_image` returns the raw frame, or None when there are no more: then the run stops. If it
-        is continued, the firmware's own frames stand.
+        `next_image` returns the raw frame, or None when there are no more: then the run stops. In a
+        run that goes on after that, the firmware's own frames stand.
         """
         exhausted = False
 

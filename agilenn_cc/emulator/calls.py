@@ -39,7 +39,7 @@ class Call:
     @property
     def result(self) -> int:
         """R0, once the function has returned."""
-        return self.cpu.register(0)
+        return self.cpu.registers()[0]
 
 
 Callback = Callable[[Call], None]
@@ -78,7 +78,8 @@ class CallWatcher:
             self._cpu.at_block(address, lambda: self._at(address))
 
     def _at(self, address: int) -> None:
-        sp = self._cpu.register(13)
+        registers = self._cpu.registers()
+        sp = registers[13]
         while self._open:
             call = self._open[-1]
             if call.return_address != address or call.stack_pointer != sp:
@@ -90,19 +91,13 @@ class CallWatcher:
         if watched is None:
             return
         function, entries, _ = watched
-        return_address = self._cpu.register(14) & ~1
+        return_address = registers[14] & ~1
         if self._open:
             top = self._open[-1]
             if top.function is function and top.stack_pointer == sp:
                 return
-        arguments = tuple(self._cpu.register(number) for number in range(4))
-        call = Call(
-            function,
-            (arguments[0], arguments[1], arguments[2], arguments[3]),
-            return_address,
-            sp,
-            self._cpu,
-        )
+        r0, r1, r2, r3 = registers[:4]
+        call = Call(function, (r0, r1, r2, r3), return_address, sp, self._cpu)
         self._open.append(call)
         self._observe(return_address)
         for callback in entries:

@@ -18,6 +18,7 @@ from agilenn_cc.emulator.diagnostics import EmulationError, ModelViolation
 from agilenn_cc.emulator.engine import (
     ACCESS_ERRORS,
     UNDEFINED_INSTRUCTION,
+    RegisterSet,
     UcError,
     add_block_hook,
     add_hooks,
@@ -33,15 +34,18 @@ from agilenn_cc.emulator.virtual_time import VirtualTime
 _NEVER_REACHED = 0xFFFFFFF4
 _QEMU_SVC, _QEMU_BKPT, _QEMU_EXCEPTION_EXIT = 2, 7, 8
 _FPCA = 4
-_CALLER_SAVED = (
-    arm.UC_ARM_REG_R0,
-    arm.UC_ARM_REG_R1,
-    arm.UC_ARM_REG_R2,
-    arm.UC_ARM_REG_R3,
-    arm.UC_ARM_REG_R12,
-    arm.UC_ARM_REG_LR,
+# R0 to R3, R12 and LR in the order of the exception frame; the mode; the floating-point part.
+_FRAME = (
+    *(arm.UC_ARM_REG_R0 + index for index in range(4)),
+    *(arm.UC_ARM_REG_R12, arm.UC_ARM_REG_LR),
 )
-_FP_REGISTERS = tuple(arm.UC_ARM_REG_S0 + index for index in range(16))
+_MODE = (arm.UC_ARM_REG_CONTROL, arm.UC_ARM_REG_SP, arm.UC_ARM_REG_XPSR)
+_FP_FRAME = (*(arm.UC_ARM_REG_S0 + index for index in range(16)), arm.UC_ARM_REG_FPSCR)
+_CORE = (
+    *(arm.UC_ARM_REG_R0 + index for index in range(13)),
+    *(arm.UC_ARM_REG_SP, arm.UC_ARM_REG_LR),
+)
+_MASKS = (arm.UC_ARM_REG_PRIMASK, arm.UC_ARM_REG_BASEPRI, arm.UC_ARM_REG_FAULTMASK)
 
 
 class Cpu:
@@ -72,6 +76,11 @@ class Cpu:
         for base, size in ((0x40000000, 0x80000), (0xE0000000, 0x100000)):
             self._engine.mmio_map(base, size, self._mmio_read, base, self._mmio_write, base)
         add_hooks(self._engine, self._on_interrupt, self._on_invalid_access)
+        self._frame_registers = RegisterSet(self._engine, _FRAME + _MODE)
+        self._fp_registers = RegisterSet(self._engine, _FP_FRAME)
+        self._masks = RegisterSet(self._engine, _MASKS)
+        self._stack_pointer = RegisterSet(self._engine, _MODE[1:2])
+        self._core_registers = RegisterSet(self._engine, _CORE)
         self._keep_hook = add_block_hook(self._engine, self._block_hook())
         self.initial_sp, reset = struct.unpack("<II", self.read(FLASH_BASE, 8))
         self.stack_limit = image.symbols.get("_stack_limit", 0x20000000)
@@ -99,11 +108,9 @@ class Cpu:
 
     # Registers and memory
 
-    def register(self, number: int) -> int:
-        """Return a core register R0 to R12 (0..12), SP (13) or LR (14)."""
-        if number <= 12:
-            return int(self._engine.reg_read(arm.UC_ARM_REG_R0 + number))
-        return int(self._engine.reg_read((arm.UC_ARM_REG_SP, arm.UC_ARM_REG_LR)[number - 13]))
+    def registers(self) -> list[int]:
+        """Return R0 to R12, SP (13) and LR (14)."""
+        return self._core_registers.read()
 
     def read(self, address: int, size: int) -> bytes:
         """Read memory (not peripherals) as the core sees it."""
@@ -202,17 +209,13 @@ class Cpu:
     def _next_exception(self) -> int | None:
         if not self.nvic.pending:
             return None
-        read = self._engine.reg_read
+        primask, basepri, faultmask = self._masks.read()
         return self.nvic.candidate(
-            self.nvic.execution_priority(
-                bool(read(arm.UC_ARM_REG_PRIMASK) & 1),
-                read(arm.UC_ARM_REG_BASEPRI) & 0xFF,
-                bool(read(arm.UC_ARM_REG_FAULTMASK) & 1),
-            )
+            self.nvic.execution_priority(bool(primask & 1), basepri & 0xFF, bool(faultmask & 1))
         )
 
     def _check_stack(self, growth: int) -> None:
-        sp = self._engine.reg_read(arm.UC_ARM_REG_SP) - growth
+        sp = self._stack_pointer.read()[0] - growth
         if sp < self.lowest_sp:
             self.lowest_sp = sp
             if sp < self.stack_limit:
@@ -324,27 +327,19 @@ class Cpu:
         self._asleep = False
 
     def _enter(self, exception: int) -> None:
-        engine = self._engine
-        read, write = engine.reg_read, engine.reg_write
-        control = read(arm.UC_ARM_REG_CONTROL)
+        *saved, control, sp, xpsr = self._frame_registers.read()
         extended = bool(control & _FPCA)
-        sp = read(arm.UC_ARM_REG_SP)
         frame_sp = sp - (0x68 if extended else 0x20) & ~7
-        xpsr = read(arm.UC_ARM_REG_XPSR) & ~0x200 | (0x200 if sp & 4 else 0) | 1 << 24
-        frame = struct.pack("<8I", *(read(r) for r in _CALLER_SAVED), self.pc, xpsr)
+        stacked = xpsr & ~0x200 | (0x200 if sp & 4 else 0) | 1 << 24
+        frame = struct.pack("<8I", *saved, self.pc, stacked)
         if extended:
-            values = [read(r) for r in _FP_REGISTERS]
-            frame += struct.pack("<18I", *values, read(arm.UC_ARM_REG_FPSCR), 0)
+            frame += struct.pack("<18I", *self._fp_registers.read(), 0)
         self._check_stack(sp - frame_sp)
-        engine.mem_write(frame_sp, frame)
-        handler_mode = bool(self.nvic.active)
-        write(arm.UC_ARM_REG_SP, frame_sp)
-        write(
-            arm.UC_ARM_REG_LR,
-            0xFFFFFFE1 | (0 if extended else 0x10) | (0 if handler_mode else 0x8),
-        )
-        write(arm.UC_ARM_REG_CONTROL, control & ~_FPCA)
-        write(arm.UC_ARM_REG_XPSR, xpsr & 0xF8000000 | 1 << 24 | exception)
+        self._engine.mem_write(frame_sp, frame)
+        exc_return = 0xFFFFFFE1 | (0 if extended else 0x10) | (0 if self.nvic.active else 0x8)
+        saved[-1] = exc_return
+        handler_xpsr = xpsr & 0xF8000000 | 1 << 24 | exception
+        self._frame_registers.write([*saved, control & ~_FPCA, frame_sp, handler_xpsr])
         self.nvic.enter(exception)
         vector = int.from_bytes(self.read(self.system.vector_table + 4 * exception, 4), "little")
         if not vector & 1:
@@ -358,8 +353,7 @@ class Cpu:
         if not self.nvic.active:
             raise self.error("exception-return", "exception return outside of any handler")
         extended = not exc_return & 0x10
-        engine = self._engine
-        sp = engine.reg_read(arm.UC_ARM_REG_SP)
+        _, _, _, _, _, _, control, sp, _ = self._frame_registers.read()
         size = 0x68 if extended else 0x20
         frame = struct.unpack(f"<{size // 4}I", self.read(sp, size))
         xpsr = frame[7]
@@ -372,19 +366,16 @@ class Cpu:
                 f"EXC_RETURN 0x{exc_return:08x} with stacked xPSR 0x{xpsr:08x} does not fit: "
                 "the stack of the handler is damaged",
             )
-        for register, value in zip(_CALLER_SAVED, frame, strict=False):
-            engine.reg_write(register, value)
-        control = engine.reg_read(arm.UC_ARM_REG_CONTROL) & ~_FPCA
+        control &= ~_FPCA
         if extended:
-            for register, value in zip(_FP_REGISTERS, frame[8:24], strict=True):
-                engine.reg_write(register, value)
-            engine.reg_write(arm.UC_ARM_REG_FPSCR, frame[24])
+            self._fp_registers.write(frame[8:25])
             control |= _FPCA
-        engine.reg_write(arm.UC_ARM_REG_CONTROL, control)
-        engine.reg_write(arm.UC_ARM_REG_SP, sp + size + (4 if xpsr & 0x200 else 0))
-        engine.reg_write(arm.UC_ARM_REG_XPSR, xpsr & ~0x200)
+        restored_sp = sp + size + (4 if xpsr & 0x200 else 0)
+        self._frame_registers.write([*frame[:6], control, restored_sp, xpsr & ~0x200])
         # FAULTMASK is cleared on return from any exception but NMI.
-        engine.reg_write(arm.UC_ARM_REG_FAULTMASK, 0)
+        primask, basepri, faultmask = self._masks.read()
+        if faultmask:
+            self._masks.write([primask, basepri, 0])
         self.pc = frame[6] & ~1
         self.on_exception(None)
         if to_thread and self.system.sleeps_on_exit:

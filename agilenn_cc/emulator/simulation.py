@@ -43,7 +43,7 @@ class FrameResult:
 
 @dataclass(frozen=True)
 class Simulation:
-    """All frames of a run. instructions: executed since reset; seconds: virtual time since reset."""
+    """All frames of a run; instructions and seconds (virtual time) count from reset."""
 
     frames: tuple[FrameResult, ...]
     console_lines: tuple[str, ...]

@@ -37,8 +37,11 @@ class VirtualTime:
         self._cpi = Fraction(cycles_per_instruction).limit_denominator(1000)
         self._core_hz = core_hz
         self._base_ps = 0
-        self._base_cycles = Fraction(0)
-        self._base_awake = Fraction(0)
+        # Cycles are kept in units of 1 / (10^12 x denominator of CPI): exact, and quick integers.
+        self._unit = PICOSECONDS * self._cpi.denominator
+        self._per_instruction = PICOSECONDS * self._cpi.numerator
+        self._base_cycles = 0
+        self._base_awake = 0
         self._base_executed = 0
         self._events: list[tuple[int, int, Event]] = []
         self._order = count()
@@ -69,16 +72,19 @@ class VirtualTime:
     @property
     def cycles(self) -> int:
         """Core clock cycles since reset, those of sleep included (what SysTick sees)."""
-        return int(self._base_cycles + (self.counters[0] - self._base_executed) * self._cpi)
+        return (self._base_cycles + self._run_units()) // self._unit
 
     @property
     def awake_cycles(self) -> int:
         """Core clock cycles since reset without sleep (what DWT CYCCNT sees)."""
-        return int(self._base_awake + (self.counters[0] - self._base_executed) * self._cpi)
+        return (self._base_awake + self._run_units()) // self._unit
+
+    def _run_units(self) -> int:
+        return (self.counters[0] - self._base_executed) * self._per_instruction
 
     def _rebase(self) -> None:
         now = self.now_ps
-        awake = (self.counters[0] - self._base_executed) * self._cpi
+        awake = self._run_units()
         self._base_cycles += awake
         self._base_awake += awake
         self._base_ps = now
@@ -106,7 +112,7 @@ class VirtualTime:
             return
         self._rebase()
         self._base_ps += passed
-        self._base_cycles += Fraction(passed * self._core_hz, PICOSECONDS)
+        self._base_cycles += passed * self._core_hz * self._cpi.denominator
 
     def at(self, at_ps: int, action: Callable[[], None]) -> Event:
         """Call `action` when virtual time reaches `at_ps` (at once if it is past)."""

@@ -25,7 +25,7 @@ def test_clock_systick_and_cycle_counter(build, target):
     assert board.console_lines[:2] == ["hsi", "pll"]
     assert board.time.core_hz == 216_000_000
     assert found["ticks"] == "100"
-    # The counter sleeps with the core: 100 ticks are 21.6 M cycles, the handlers take some ten cycles each.
+    # The counter sleeps with the core: 100 ticks are 21.6 M cycles, a handler about ten.
     assert 600 < int(found["awake_cycles"]) < 5_000
     # 1000 turns of two instructions, divided by 100.
     assert found["loop_cycles"] == "20"
