@@ -6,6 +6,9 @@
 namespace agilenn {
 namespace {
 
+static_assert(deployment::kModelId == network::kModelId,
+              "network and deployment do not belong together");
+
 constexpr uint16_t kOneQ15 = 32768;
 
 void drop_symbols(void*, const uint8_t*, uint16_t) {}
