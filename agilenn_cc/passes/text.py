@@ -16,7 +16,7 @@ def fill(indent: int, head: str, items: Sequence[str], tail: str) -> str:
         last = position == len(items) - 1
         text = item + (tail if last else ",")
         begun = not lines[-1].endswith(head)
-        if begun and len(lines[-1]) + 1 + len(text) > COLUMNS:
+        if begun and len(lines[-1]) + 1 + len(text.rstrip()) > COLUMNS:
             lines.append(align + text)
         else:
             lines[-1] += (" " if begun else "") + text
@@ -25,11 +25,16 @@ def fill(indent: int, head: str, items: Sequence[str], tail: str) -> str:
 
 def condition(indent: int, keyword: str, tests: Sequence[str]) -> str:
     """Return `keyword (test && ...) {`; more lines begin under the first test."""
-    pad = " " * indent
-    line = f"{pad}{keyword} ({' && '.join(tests)}) {{"
-    if len(line) <= COLUMNS:
-        return line
-    return f"{pad}{keyword} (" + f" &&\n{pad}{' ' * (len(keyword) + 2)}".join(tests) + ") {"
+    lines = [f"{' ' * indent}{keyword} ({tests[0]}"]
+    align = " " * (indent + len(keyword) + 2)
+    for position, test in enumerate(tests[1:], start=2):
+        end = ") {" if position == len(tests) else " &&"
+        if len(lines[-1]) + len(" && ") + len(test) + len(end) > COLUMNS:
+            lines[-1] += " &&"
+            lines.append(align + test)
+        else:
+            lines[-1] += f" && {test}"
+    return "\n".join(lines) + ") {"
 
 
 def assignment(indent: int, target: str, value: str) -> str:

@@ -1,0 +1,80 @@
+"""Host builds under sanitizers equal the reference; a wrong program is caught."""
+
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from agilenn_cc.errors import AgilennError, ExitCode
+from agilenn_cc.passes import compile as compile_network
+from agilenn_cc.targets import load_target
+from agilenn_cc.verify.host import verify_host
+from agilenn_cc.verify.random_networks import random_network
+
+pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is not installed")
+TARGET = load_target("stm32f746")
+CLASSES = ("a", "b", "c", "d")
+
+
+def compiled(graph):
+    return compile_network(graph, TARGET, model_id=1, alpha=0.25, classes=CLASSES, levels=8)
+
+
+def images_for(program, seed, count=3):
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, 256, (count, *program.input_shape), dtype=np.uint8)
+    images[-1] = rng.choice([0, 255], program.input_shape)
+    return images
+
+
+def check(seed):
+    graph = random_network(seed)
+    program = compiled(graph)
+    result = verify_host(program, graph, images_for(program, seed))
+    assert result.mismatches == 0, f"network {seed}: {result.first_mismatch}"
+    # Every tensor of the graph is watched: nothing is fused away without a check.
+    assert result.tensors == len(graph.tensors)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_network_equals_the_reference(seed):
+    check(seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(40, 300))
+def test_more_random_networks_equal_the_reference(seed):
+    check(seed)
+
+
+def tampered(program, path, old, new):
+    content = program.files[path]
+    assert old in content
+    return replace(program, files={**program.files, path: content.replace(old, new, 1)})
+
+
+def test_a_wrong_constant_is_found_and_named():
+    graph = random_network(7)
+    program = compiled(graph)
+    wrong = tampered(program, "Generated/layers.cpp", b"int kHigh = ", b"int kHigh = -1 + ")
+    result = verify_host(wrong, graph, images_for(program, 7))
+    assert result.mismatches > 0
+    assert result.first_mismatch is not None
+    assert result.first_mismatch.startswith("tensor 'conv")
+
+
+def test_a_read_beyond_a_buffer_is_an_error():
+    graph = random_network(7)
+    program = compiled(graph)
+    wrong = tampered(program, "Generated/layers.cpp", b"int kColumns = ", b"int kColumns = 99 + ")
+    with pytest.raises(AgilennError, match=r"AddressSanitizer|stopped with an error") as raised:
+        verify_host(wrong, graph, images_for(program, 7))
+    assert raised.value.exit_code is ExitCode.MISMATCH
+
+
+def test_code_that_does_not_compile_is_an_error():
+    program = compiled(random_network(7))
+    wrong = tampered(program, "Generated/network.cpp", b"struct Progress", b"strukt Progress")
+    with pytest.raises(AgilennError, match="failed on the generated code"):
+        verify_host(wrong, random_network(7), images_for(program, 7))
