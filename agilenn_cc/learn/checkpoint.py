@@ -14,6 +14,8 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from agilenn_cc.errors import AgilennError, ExitCode
+
 FILE_NAME = "checkpoint.safetensors"
 
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -35,14 +37,25 @@ def dump(arrays: Arrays, state: Mapping[str, Any]) -> bytes:
 
 
 def write(directory: Path, checkpoint: Checkpoint) -> None:
-    """Write the checkpoint so that at any moment the file is the old one or the new one, whole."""
-    directory.mkdir(parents=True, exist_ok=True)
+    """Write the checkpoint so that at any moment the file is the old one or the new one, whole.
+
+    Raises `AgilennError` (exit 7) where it cannot be written.
+    """
     temporary = directory / (FILE_NAME + ".tmp")
-    with temporary.open("wb") as stream:
-        stream.write(dump(checkpoint.arrays, checkpoint.state))
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(directory / FILE_NAME)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as stream:
+            stream.write(dump(checkpoint.arrays, checkpoint.state))
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(directory / FILE_NAME)
+    except OSError as error:
+        raise AgilennError.of(
+            ExitCode.EXTERNAL,
+            "training.checkpoint",
+            f"the checkpoint cannot be written to {directory}: {error.strerror or error}",
+            hint="make room or give write permission; an earlier checkpoint there is kept",
+        ) from error
 
 
 def read(directory: Path, fingerprint: str) -> Checkpoint | None:

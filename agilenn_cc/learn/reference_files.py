@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,25 @@ from typing import Any
 from agilenn_cc.errors import AgilennError, Diagnostic, ExitCode, nearest
 from agilenn_cc.learn.backend import Model, keras
 from agilenn_cc.spec import Spec
+from agilenn_cc.spec.model import BUILTIN_REFERENCES
+
+
+def reference_path(spec: Spec) -> Path:
+    """Return where the user's reference model lies: a file, or a SavedModel's folder."""
+    return spec.base_dir / Path(spec.reference.model).expanduser()
+
+
+def reference_digest(spec: Spec) -> str | None:
+    """Return the SHA-256 of the user's reference model, hexadecimal; None for a built-in one."""
+    if spec.reference.model in BUILTIN_REFERENCES:
+        return None
+    path = reference_path(spec)
+    digest = hashlib.sha256()
+    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        if file.is_file():
+            digest.update(f"{file.relative_to(path).as_posix()}\0".encode())
+            digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
 
 
 def load_user_reference(spec: Spec, classes: int) -> tuple[Model, Model]:
@@ -17,16 +37,7 @@ def load_user_reference(spec: Spec, classes: int) -> tuple[Model, Model]:
     The model takes what every network here takes, (pixel - 128) / 128 of the data set's shape, and
     gives one logit (or probability) a class. Raises `AgilennError` with exit 3.
     """
-    path = (spec.base_dir / spec.reference.model).resolve()
-    if not path.exists():
-        raise _error(
-            spec,
-            "model",
-            "reference.missing",
-            f"the reference model {spec.reference.model} does not exist",
-            f"looked for it in {path.parent}; name a .keras or .h5 file, a SavedModel folder, "
-            "or `builtin`",
-        )
+    path = reference_path(spec)
     model = _with_logits(_load(spec, path))
     _check_ends(spec, model, classes)
     if spec.reference.cut is None:

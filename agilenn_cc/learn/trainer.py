@@ -25,6 +25,7 @@ from agilenn_cc.learn.optimisers import Optimiser, make_optimiser
 from agilenn_cc.learn.progress import Progress, ProgressCallback
 from agilenn_cc.learn.quantiser import spread
 from agilenn_cc.learn.reference import build_reference
+from agilenn_cc.learn.reference_files import reference_digest
 from agilenn_cc.learn.split_model import SplitModel, normalise
 from agilenn_cc.learn.stages import (
     FINE_TUNING_LEARNING_RATE,
@@ -47,6 +48,7 @@ def training_fingerprint(spec: Spec, dataset: Dataset) -> str:
     parts["training"] = {k: v for k, v in parts["training"].items() if k != "checkpoint"}
     parts["payload"] = {"levels": spec.payload.levels}
     parts["dataset"] = [dataset.fingerprint, list(spec.input_shape), list(dataset.classes)]
+    parts["reference_digest"] = reference_digest(spec)
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

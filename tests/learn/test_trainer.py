@@ -190,3 +190,23 @@ def test_skewness_is_enforced(
     without = train(make_spec(*longer, "training.lambda=1"), dataset, tmp_path / "without")
     assert with_losses.metrics["skewness"] >= 0.68
     assert without.metrics["skewness"] < with_losses.metrics["skewness"] - 0.05
+
+
+def test_a_work_folder_that_cannot_be_written_is_explained(
+    make_spec: Callable[..., Spec], dataset: Dataset, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(AgilennError) as caught:
+        train(make_spec("training.epochs=1"), dataset, tmp_path / "file" / "work")
+    assert caught.value.exit_code is ExitCode.EXTERNAL
+
+
+def test_another_reference_file_is_another_training(
+    make_spec: Callable[..., Spec], dataset: Dataset, tmp_path: Path
+) -> None:
+    found = []
+    for content in (b"one", b"two", b"one"):
+        (tmp_path / "model.h5").write_bytes(content)
+        spec = make_spec(f"reference.model={tmp_path / 'model.h5'}", "reference.cut=here")
+        found.append(training_fingerprint(spec, dataset))
+    assert found[0] == found[2] != found[1]
