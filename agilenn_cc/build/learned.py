@@ -25,6 +25,7 @@ CALIBRATION_IMAGES = 256
 AGREEMENT_IMAGES = 100
 PAYLOAD_IMAGES = 1000
 SAMPLE_CLASSES = 4
+SECONDS = "seconds"  # wall time, kept apart from what is reproducible
 INDICES = "test_indices.npy"
 SAMPLES = "sample_images.npy"
 
@@ -83,7 +84,9 @@ def train_split(spec: Spec, data: LazyDataset, cache: Cache, notify: Listener) -
     def produce(folder: Path) -> None:
         notify(StageStarted("train"))
         work = cache.work("train", key)
-        learn.save(learn.train(spec, data.value, work, report), folder)
+        trained = learn.train(spec, data.value, work, report)
+        learn.save(trained, folder)
+        (folder / SECONDS).write_text(f"{time.monotonic() - began:.1f}\n")
         shutil.rmtree(work, ignore_errors=True)
 
     began = time.monotonic()
@@ -92,6 +95,11 @@ def train_split(spec: Spec, data: LazyDataset, cache: Cache, notify: Listener) -
     note = f"accuracy {metrics['accuracy_float']:.1%}, skewness {metrics['skewness']:.1%}"
     notify(StageDone("train", time.monotonic() - began, cached, note))
     return folder, key
+
+
+def _training_metrics(folder: Path) -> dict[str, Any]:
+    metrics: dict[str, Any] = json.loads((folder / "model.json").read_text())["metrics"]
+    return {**metrics, "seconds": float((folder / SECONDS).read_text())}
 
 
 def quantise_split(
@@ -104,6 +112,7 @@ def quantise_split(
 ) -> Learned:
     """Return the quantised model of a trained split, evaluated on the test images."""
     from agilenn_cc import learn, quantise
+    from agilenn_cc.quantise.oracle import agreement
 
     key = digest(
         {
@@ -126,7 +135,7 @@ def quantise_split(
         np.save(folder / SAMPLES, one_image_a_class(test))
         summary = {
             "quantised": quantise.evaluate(model, split.remote, test),
-            "tflite": quantise.tflite_agreement(model, test.images[:AGREEMENT_IMAGES]),
+            "tflite": agreement(model, test.images[:AGREEMENT_IMAGES]),
             "modal_levels": modal_levels(model, calibration),
         }
         (folder / "measured.json").write_text(json.dumps(summary, indent=1, sort_keys=True))
@@ -142,7 +151,7 @@ def quantise_split(
         model=model,
         remote_net=remote_net,
         split_directory=split_folder,
-        training=json.loads((split_folder / "model.json").read_text())["metrics"],
+        training=_training_metrics(split_folder),
         quantised=measured["quantised"],
         tflite=measured["tflite"],
         modal_levels=tuple(measured["modal_levels"]),

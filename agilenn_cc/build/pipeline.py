@@ -226,8 +226,6 @@ def _write(
     files = {f"project/{name}": data for name, data in firmware.files.items()}
     files |= {f"server/{name}": data for name, data in server.items()}
     files[HELD_OUT_FILE] = held_out.to_bytes()
-    files["report.json"] = report.to_json().encode()
-    files["report.html"] = render_html(report).encode()
     manifest = {
         "format": 1,
         "name": spec.name,
@@ -239,5 +237,7 @@ def _write(
         "versions": versions(),
         "files": {name: digest_bytes(data) for name, data in sorted(files.items())},
     }
+    files["report.json"] = report.to_json().encode()
+    files["report.html"] = render_html(report).encode()
     files["manifest.json"] = (json.dumps(manifest, indent=2) + "\n").encode()
     write_tree(files, directory, keep=("project/App/",))

@@ -27,6 +27,7 @@ def device_section(elf: Path, target: Target, program: Program, run: ElfMeasurem
         RamPart(name="stack reserve", bytes=stack),
         RamPart(name="codec, link and drivers", bytes=ram - network - stack),
     )
+    functions = {stage.name: stage.function for stage in program.stages}
     phases = {phase: round(run.phase_instructions.get(phase, 0.0)) for phase in PHASES}
     return Device(
         flash=sizes.flash,
@@ -37,12 +38,12 @@ def device_section(elf: Path, target: Target, program: Program, run: ElfMeasurem
         stack_reserved=stack,
         regions=tuple(RegionUse(name=n, used=u, size=s) for n, u, s in sizes.regions),
         instructions=Instructions(total=sum(phases.values()), **phases),
-        layers=tuple(_layer(cost, run) for cost in program.layers),
+        layers=tuple(_layer(cost, functions.get(cost.name), run) for cost in program.layers),
     )
 
 
-def _layer(cost: passes.LayerCost, run: ElfMeasurement) -> LayerCost:
-    counted = None if cost.function is None else run.function_instructions.get(cost.function)
+def _layer(cost: passes.LayerCost, function: str | None, run: ElfMeasurement) -> LayerCost:
+    counted = None if function is None else run.function_instructions.get(function)
     return LayerCost(
         name=cost.name,
         shape=cost.output_shape,

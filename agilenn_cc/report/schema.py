@@ -19,13 +19,15 @@ class Training(_Section):
         description="reference network on the final features: low where it was fooled"
     )
     accuracy_float: float = Field(description="combined answer with quantised indices, float nets")
-    accuracy_local: float | None = Field(description="local network alone")
+    accuracy_local: float = Field(description="local network alone")
+    accuracy_remote: float = Field(description="remote network alone")
     skewness: float = Field(description="importance held by the top channels (paper Eq. 2), mean")
     disorder: float = Field(description="share of samples whose top channels are not in front")
     alpha: float = Field(description="weight of the local prediction (paper Sec. 3.3)")
     k: int = Field(description="channels that stay on the device")
     channels: int = Field(description="channels of the features")
     epochs: int
+    best_epoch: int = Field(description="the epoch kept, chosen on the validation split")
     seconds: float = Field(description="wall time of the training")
 
 
