@@ -42,8 +42,18 @@ def device(tmp_path_factory):
     sanitize = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     driver = Path(__file__).with_name("driver.cpp")
     subprocess.run(
-        [compiler, *WARNINGS, "-O1", "-g", *sanitize, f"-I{RUNTIME}", driver, *SOURCES]
-        + ["-o", program],
+        [
+            compiler,
+            *WARNINGS,
+            "-O1",
+            "-g",
+            *sanitize,
+            f"-I{RUNTIME}",
+            driver,
+            *SOURCES,
+            "-o",
+            program,
+        ],
         check=True,
         timeout=300,
     )

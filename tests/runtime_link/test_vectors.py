@@ -233,9 +233,23 @@ def test_sources_compile_without_a_warning(tmp_path, compiler, level):
         if path.name.startswith("console"):
             continue
         subprocess.run(
-            [compiler, *machine, "-std=gnu++17", "-ffreestanding", "-fno-exceptions", "-fno-rtti"]
-            + [level, "-Wall", "-Wextra", "-Werror", f"-I{RUNTIME}", "-c", path]
-            + ["-o", tmp_path / "out.o"],
+            [
+                compiler,
+                *machine,
+                "-std=gnu++17",
+                "-ffreestanding",
+                "-fno-exceptions",
+                "-fno-rtti",
+                level,
+                "-Wall",
+                "-Wextra",
+                "-Werror",
+                f"-I{RUNTIME}",
+                "-c",
+                path,
+                "-o",
+                tmp_path / "out.o",
+            ],
             check=True,
             timeout=60,
         )

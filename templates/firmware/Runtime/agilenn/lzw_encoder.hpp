@@ -21,42 +21,55 @@ template <uint8_t kLevels>
 class FixedCodeWidth {
   public:
     static constexpr Codec kCodec = Codec::kLzw;
-    static constexpr uint8_t kFirstBits = kLzwCodeBits;
 
     void begin() {}
     uint8_t bits() const { return kLzwCodeBits; }
     uint8_t bits_after(uint32_t) const { return kLzwCodeBits; }
     void added(uint32_t) {}
+
+    // The most codes that fit `capacity_bytes`.
+    static constexpr uint32_t most_codes(uint16_t capacity_bytes) {
+        return capacity_bytes * 8U / kLzwCodeBits;
+    }
 };
 
 // A code has as many bits as the decoder's next free code, at most 12.
 template <uint8_t kLevels>
 class GrowingCodeWidth {
+  public:
+    static constexpr Codec kCodec = Codec::kLzwVariable;
+
+    constexpr void begin() { *this = GrowingCodeWidth(); }
+    constexpr uint8_t bits() const { return bits_; }
+    // The width when `code` has been added to the dictionary.
+    constexpr uint8_t bits_after(uint32_t code) const {
+        return static_cast<uint8_t>(bits_ + (code >> bits_));
+    }
+    constexpr void added(uint32_t code) { bits_ = bits_after(code); }
+
+    static constexpr uint32_t most_codes(uint16_t capacity_bytes) {
+        GrowingCodeWidth width;
+        uint32_t codes = 0;
+        for (uint32_t bits_left = capacity_bytes * 8U; bits_left >= width.bits(); ++codes) {
+            bits_left -= width.bits();
+            if (kLevels + codes < kLzwMaxCodes) {
+                width.added(kLevels + codes);
+            }
+        }
+        return codes;
+    }
+
   private:
-    static constexpr uint8_t bit_length(uint16_t value) {
+    static constexpr uint8_t bit_length(uint8_t value) {
         return value == 0 ? 0 : static_cast<uint8_t>(1 + bit_length(value >> 1));
     }
 
-  public:
-    static constexpr Codec kCodec = Codec::kLzwVariable;
-    static constexpr uint8_t kFirstBits = bit_length(kLevels);
-
-    void begin() { bits_ = kFirstBits; }
-    uint8_t bits() const { return bits_; }
-    // The width when `code` has been added to the dictionary.
-    uint8_t bits_after(uint32_t code) const {
-        return static_cast<uint8_t>(bits_ + (code >> bits_));
-    }
-    void added(uint32_t code) { bits_ = bits_after(code); }
-
-  private:
-    uint8_t bits_ = kFirstBits;
+    uint8_t bits_ = bit_length(kLevels);
 };
 
-// The most strings that a fragment of `capacity_bytes` can hold codes for: all symbols, and one
-// new string for every code but the last.
-constexpr uint16_t lzw_strings(uint8_t levels, uint16_t capacity_bytes, uint8_t least_code_bits) {
-    const uint32_t codes = capacity_bytes * 8U / least_code_bits;
+// The strings that an encoder of `codes` codes must remember: all symbols, and one new string for
+// every code but the last.
+constexpr uint16_t lzw_strings(uint8_t levels, uint32_t codes) {
     const uint32_t strings = levels + codes - 1;
     return static_cast<uint16_t>(strings < kLzwMaxCodes ? strings : kLzwMaxCodes);
 }
@@ -147,14 +160,17 @@ class BasicLzwEncoder {
     Dictionary dictionary_;
 };
 
-template <uint8_t kLevels, uint16_t kCapacity>
-using LzwEncoder =
-    BasicLzwEncoder<kLevels, kCapacity, FixedCodeWidth<kLevels>,
-                    LzwDictionary<kLevels, lzw_strings(kLevels, kCapacity, kLzwCodeBits)>>;
+template <class CodeWidth, uint8_t kLevels, uint16_t kCapacity>
+using SizedLzwEncoder =
+    BasicLzwEncoder<kLevels, kCapacity, CodeWidth,
+                    LzwDictionary<kLevels, lzw_strings(kLevels, CodeWidth::most_codes(kCapacity))>>;
 
+// The codec `lzw`.
 template <uint8_t kLevels, uint16_t kCapacity>
-using VariableLzwEncoder = BasicLzwEncoder<
-    kLevels, kCapacity, GrowingCodeWidth<kLevels>,
-    LzwDictionary<kLevels, lzw_strings(kLevels, kCapacity, GrowingCodeWidth<kLevels>::kFirstBits)>>;
+using LzwEncoder = SizedLzwEncoder<FixedCodeWidth<kLevels>, kLevels, kCapacity>;
+
+// The codec `lzw-variable`.
+template <uint8_t kLevels, uint16_t kCapacity>
+using VariableLzwEncoder = SizedLzwEncoder<GrowingCodeWidth<kLevels>, kLevels, kCapacity>;
 
 }  // namespace agilenn
