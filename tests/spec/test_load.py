@@ -184,6 +184,7 @@ class TestOverrides:
         elsewhere = tmp_path / "elsewhere"
         elsewhere.mkdir()
         monkeypatch.chdir(elsewhere)
+        smallest = smallest.replace("digits", "cifar10")
         spec = load(smallest, "dataset.path=data/x", "reference.model=builtin")
         path = spec.dataset.path
         assert path is not None
