@@ -9,6 +9,7 @@ import socket
 import time as wall_clock
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from agilenn_cc.emulator.virtual_time import PICOSECONDS, VirtualTime
 
@@ -25,6 +26,11 @@ def expects_answer(datagram: bytes) -> bool:
         and datagram[3] == _REQUEST
         and bool(datagram[19] & _LAST_FRAGMENT)
     )
+
+
+def inference_of(datagram: bytes) -> bytes | None:
+    """Return device id and sequence, which a request and its answer share; None if foreign."""
+    return datagram[8:16] if len(datagram) >= 32 and datagram[:2] == b"AN" else None
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,8 @@ class AirLink:
         self._socket: socket.socket | None = None
         self._time: VirtualTime | None = None
         self._in_flight = 0
+        self._awaited: list[bytes | None] = []
+        self._early: dict[bytes, bytes] = {}
         self._generation = 0
         self._answered_before = False
         self._silent = False
@@ -101,6 +109,8 @@ class AirLink:
         """Close the socket and forget what is under way."""
         self._generation += 1
         self._in_flight = 0
+        self._awaited.clear()
+        self._early.clear()
         if self._socket is not None:
             self._socket.close()
             self._socket = None
@@ -152,46 +162,67 @@ class AirLink:
             return
         if not self._expects(datagram):
             return
+        key = inference_of(datagram)
+        self._awaited.append(key)
         if self._config.server_time_s is None:
             begin = wall_clock.perf_counter()
-            self._collect(lambda: wall_clock.perf_counter() - begin)
+            datagrams = self._answers(key)
+            self._send_back(datagrams, wall_clock.perf_counter() - begin)
         else:
-            self._later(
-                round(self._config.server_time_s * PICOSECONDS), self._collect_when_all_sent
-            )
+            wait_ps = round(self._config.server_time_s * PICOSECONDS)
+            self._later(wait_ps, lambda: self._answer_is_due(key))
 
-    def _collect_when_all_sent(self) -> None:
+    def _answer_is_due(self, key: bytes | None) -> None:
         # A late fragment of the request has to reach the server before an answer can be waited for.
         if self._in_flight:
-            self._later(_RETRY_PS, self._collect_when_all_sent)
+            self._later(_RETRY_PS, lambda: self._answer_is_due(key))
         else:
-            self._collect(lambda: 0.0)
+            self._send_back(self._answers(key), 0.0)
 
-    def _collect(self, extra_s: Callable[[], float]) -> None:
-        """Wait for the server's answer in wall time and put it on its way back."""
-        config = self._config
-        wait = config.answer_wait_s if self._answered_before else config.first_answer_wait_s
-        if self._silent:
-            wait = min(wait, config.silent_wait_s)
-        datagrams = self._receive(wait)
-        self._silent = not datagrams
-        self._answered_before |= bool(datagrams)
-        base_ps = round(extra_s() * PICOSECONDS)
+    def _send_back(self, datagrams: list[bytes], after_s: float) -> None:
+        base_ps = round(after_s * PICOSECONDS)
         for datagram in datagrams:
             for delay_ps in self._fates(self.air_time_ps(len(datagram))):
-                self._later(base_ps + delay_ps, lambda d=datagram: self._reach_module(d))  # type: ignore[misc]
+                self._later(base_ps + delay_ps, partial(self._reach_module, datagram))
 
-    def _receive(self, wait_s: float) -> list[bytes]:
-        datagrams: list[bytes] = []
-        while self._socket is not None:
-            try:
-                ready, _, _ = select.select([self._socket], [], [], 0 if datagrams else wait_s)
-                if not ready:
-                    break
-                datagrams.append(self._socket.recv(65535))
-            except OSError:
+    def _answers(self, key: bytes | None) -> list[bytes]:
+        """Wait in wall time for the answer to a request; return it and what else came unasked.
+
+        An answer to another awaited request is kept until that one's own time has come.
+        """
+        config = self._config
+        self._awaited.remove(key)
+        if key is not None and key in self._early:
+            return [self._early.pop(key)]
+        wait_s = config.answer_wait_s if self._answered_before else config.first_answer_wait_s
+        if self._silent:
+            wait_s = min(wait_s, config.silent_wait_s)
+        deadline = wall_clock.monotonic() + wait_s
+        answers: list[bytes] = []
+        answered = False
+        while not answered:
+            datagram = self._receive(max(deadline - wall_clock.monotonic(), 0.0))
+            if datagram is None:
                 break
-        return datagrams
+            found = inference_of(datagram)
+            if found is not None and found != key and found in self._awaited:
+                self._early[found] = datagram
+            else:
+                answers.append(datagram)
+                answered = found in (key, None)
+        self._silent = not answered
+        self._answered_before |= answered
+        return answers
+
+    def _receive(self, wait_s: float) -> bytes | None:
+        if self._socket is None:
+            return None
+        try:
+            ready, _, _ = select.select([self._socket], [], [], wait_s)
+            return self._socket.recv(65535) if ready else None
+        except OSError:
+            # ECONNREFUSED: nobody listens at the server's port.
+            return None
 
     def _reach_module(self, datagram: bytes) -> None:
         self.received += 1
