@@ -10,6 +10,7 @@ static_assert(deployment::kModelId == network::kModelId,
               "network and deployment do not belong together");
 
 constexpr uint16_t kOneQ15 = 32768;
+constexpr uint32_t kLongestSleepUs = 1'000;  // a tick, see DatagramLink::wait
 
 void drop_symbols(void*, const uint8_t*, uint16_t) {}
 
@@ -67,7 +68,7 @@ Answer Engine::finish() {
     const int8_t* local = network::local_logits();
     const uint32_t device_us = clock_() - start_us_;
     while (still_worth_waiting()) {
-        link_.wait();
+        rest();
     }
     Answer answer = {};
     switch (offload_) {
@@ -113,7 +114,7 @@ uint8_t* Engine::send_fragment(uint8_t* datagram, uint16_t count) {
             link_.send(datagram, count);
             return free_fragment();
         }
-        link_.wait();
+        rest();
     }
     return nullptr;
 }
@@ -158,6 +159,13 @@ bool Engine::still_worth_waiting() {
         }
     }
     return offload_ == Offload::kRunning;
+}
+
+// Sleeps, unless that could last beyond the deadline: then the caller goes on looking.
+void Engine::rest() {
+    if (!reached(clock_() + kLongestSleepUs, start_us_ + deadline_us_)) {
+        link_.wait();
+    }
 }
 
 }  // namespace agilenn

@@ -71,6 +71,7 @@ class Engine {
     uint32_t service_link();
     void handle(const Datagram& datagram);
     bool still_worth_waiting();
+    void rest();
 
     DatagramLink& link_;
     MicrosecondClock clock_;
