@@ -17,6 +17,11 @@ from agilenn_cc.emulator.bus import Bus
 from agilenn_cc.emulator.diagnostics import EmulationError, ModelViolation
 from agilenn_cc.emulator.engine import (
     ACCESS_ERRORS,
+    CORE_REGISTERS,
+    FP_FRAME_REGISTERS,
+    FRAME_REGISTERS,
+    MASKS_REGISTERS,
+    MODE_REGISTERS,
     UNDEFINED_INSTRUCTION,
     RegisterSet,
     UcError,
@@ -34,18 +39,6 @@ from agilenn_cc.emulator.virtual_time import VirtualTime
 _NEVER_REACHED = 0xFFFFFFF4
 _QEMU_SVC, _QEMU_BKPT, _QEMU_EXCEPTION_EXIT = 2, 7, 8
 _FPCA = 4
-# R0 to R3, R12 and LR in the order of the exception frame; the mode; the floating-point part.
-_FRAME = (
-    *(arm.UC_ARM_REG_R0 + index for index in range(4)),
-    *(arm.UC_ARM_REG_R12, arm.UC_ARM_REG_LR),
-)
-_MODE = (arm.UC_ARM_REG_CONTROL, arm.UC_ARM_REG_SP, arm.UC_ARM_REG_XPSR)
-_FP_FRAME = (*(arm.UC_ARM_REG_S0 + index for index in range(16)), arm.UC_ARM_REG_FPSCR)
-_CORE = (
-    *(arm.UC_ARM_REG_R0 + index for index in range(13)),
-    *(arm.UC_ARM_REG_SP, arm.UC_ARM_REG_LR),
-)
-_MASKS = (arm.UC_ARM_REG_PRIMASK, arm.UC_ARM_REG_BASEPRI, arm.UC_ARM_REG_FAULTMASK)
 
 
 class Cpu:
@@ -76,11 +69,11 @@ class Cpu:
         for base, size in ((0x40000000, 0x80000), (0xE0000000, 0x100000)):
             self._engine.mmio_map(base, size, self._mmio_read, base, self._mmio_write, base)
         add_hooks(self._engine, self._on_interrupt, self._on_invalid_access)
-        self._frame_registers = RegisterSet(self._engine, _FRAME + _MODE)
-        self._fp_registers = RegisterSet(self._engine, _FP_FRAME)
-        self._masks = RegisterSet(self._engine, _MASKS)
-        self._stack_pointer = RegisterSet(self._engine, _MODE[1:2])
-        self._core_registers = RegisterSet(self._engine, _CORE)
+        self._frame_registers = RegisterSet(self._engine, FRAME_REGISTERS + MODE_REGISTERS)
+        self._fp_registers = RegisterSet(self._engine, FP_FRAME_REGISTERS)
+        self._masks = RegisterSet(self._engine, MASKS_REGISTERS)
+        self._stack_pointer = RegisterSet(self._engine, MODE_REGISTERS[1:2])
+        self._core_registers = RegisterSet(self._engine, CORE_REGISTERS)
         self._keep_hook = add_block_hook(self._engine, self._block_hook())
         self.initial_sp, reset = struct.unpack("<II", self.read(FLASH_BASE, 8))
         self.stack_limit = image.symbols.get("_stack_limit", 0x20000000)

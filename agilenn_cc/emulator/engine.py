@@ -26,6 +26,20 @@ ACCESS_ERRORS: dict[int, tuple[str, str]] = {
 UNDEFINED_INSTRUCTION = (_unicorn.UC_ERR_INSN_INVALID, _unicorn.UC_ERR_EXCEPTION)
 
 
+# R0 to R3, R12 and LR in the order of the exception frame; the mode; the floating-point part.
+FRAME_REGISTERS = (
+    *(arm.UC_ARM_REG_R0 + index for index in range(4)),
+    *(arm.UC_ARM_REG_R12, arm.UC_ARM_REG_LR),
+)
+MODE_REGISTERS = (arm.UC_ARM_REG_CONTROL, arm.UC_ARM_REG_SP, arm.UC_ARM_REG_XPSR)
+FP_FRAME_REGISTERS = (*(arm.UC_ARM_REG_S0 + index for index in range(16)), arm.UC_ARM_REG_FPSCR)
+CORE_REGISTERS = (
+    *(arm.UC_ARM_REG_R0 + index for index in range(13)),
+    *(arm.UC_ARM_REG_SP, arm.UC_ARM_REG_LR),
+)
+MASKS_REGISTERS = (arm.UC_ARM_REG_PRIMASK, arm.UC_ARM_REG_BASEPRI, arm.UC_ARM_REG_FAULTMASK)
+
+
 def create_engine() -> Any:
     """Return a Cortex-M7 with no memory."""
     engine = _unicorn.Uc(_unicorn.UC_ARCH_ARM, _unicorn.UC_MODE_THUMB | _unicorn.UC_MODE_MCLASS)

@@ -7,15 +7,13 @@ a command runs, `>` before data, `Recv n bytes` and `SEND OK` after it, `+IPD,n:
 from __future__ import annotations
 
 import re
-from collections import deque
 from collections.abc import Callable
-from typing import Protocol
 
 from agilenn_cc.emulator.air_link import AirConfig, AirLink
 from agilenn_cc.emulator.at_config import AtConfig, Fault
+from agilenn_cc.emulator.serial_output import SerialOutput, SerialPort
 from agilenn_cc.emulator.virtual_time import PICOSECONDS, VirtualTime
 
-_BITS_PER_BYTE = 10
 _DEFAULT_BAUD = 115_200
 _UART_CLOCK_HZ = 80_000_000
 _BAUD_TOLERANCE = 0.03
@@ -30,19 +28,6 @@ _ACCEPTED = {
 }
 OK = "\r\nOK\r\n"
 ERROR = "\r\nERROR\r\n"
-
-
-class SerialPort(Protocol):
-    """The board's UART as the module sees it."""
-
-    @property
-    def ready_to_receive(self) -> bool:
-        """Level of the board's RTS."""
-        ...
-
-    def receive(self, byte: int, baud: float) -> None:
-        """Take a byte sent by the module."""
-        ...
 
 
 class EspAtModule:
@@ -69,8 +54,7 @@ class EspAtModule:
         self.air.on_datagram = self._datagram_arrived
         self.commands: list[str] = []
         self.remote: tuple[str, int] | None = None
-        self._outgoing: deque[int | Callable[[], None]] = deque()
-        self._sending = False
+        self._output = SerialOutput()
         self._credentials: tuple[str, str] | None = None
         self._fault_hits = dict.fromkeys(range(len(self.config.faults)), 0)
         self._generation = 0
@@ -78,7 +62,7 @@ class EspAtModule:
 
     def _power_on_state(self) -> None:
         self._requested_baud = _DEFAULT_BAUD
-        self._heeds_rts = False
+        self._output.baud, self._output.heeds_rts = self.baud, False
         self._echo = True
         self._ready = False
         self._busy: str | None = None
@@ -96,7 +80,7 @@ class EspAtModule:
 
     def connect(self, port: SerialPort, time: VirtualTime) -> None:
         """Wire the module to a board and switch it on."""
-        self._port = port
+        self._output.connect(port, time)
         self._time = time
         self.air.start(time)
         for fault in self.config.faults:
@@ -115,7 +99,7 @@ class EspAtModule:
 
     def _boot(self) -> None:
         self._generation += 1
-        self._outgoing.clear()
+        self._output.clear()
         self.air.close()
         self._power_on_state()
 
@@ -149,31 +133,10 @@ class EspAtModule:
 
         self._time.after(round(seconds * PICOSECONDS), act)
 
-    # Serial output
+    # Serial lines
 
     def _emit(self, text: str | bytes) -> None:
-        self._outgoing.extend(text.encode() if isinstance(text, str) else text)
-        self._pump()
-
-    def _pump(self) -> None:
-        if not self._sending and self._outgoing:
-            self._sending = True
-            self._time.after(self._byte_ps(), self._send_next)
-
-    def _byte_ps(self) -> int:
-        return round(_BITS_PER_BYTE * PICOSECONDS / self.baud)
-
-    def _send_next(self) -> None:
-        self._sending = False
-        if self._outgoing and not (self._heeds_rts and not self._port.ready_to_receive):
-            item = self._outgoing.popleft()
-            if isinstance(item, int):
-                self._port.receive(item, self.baud)
-            else:
-                item()
-        self._pump()
-
-    # Serial input
+        self._output.send(text.encode() if isinstance(text, str) else text)
 
     def receive(self, byte: int, baud: float) -> None:
         """Take a byte that the board has sent."""
@@ -289,7 +252,7 @@ class EspAtModule:
             ("CIPSTATUS", ""): self._cipstatus,
             ("UART_CUR", "="): self._uart,
             ("UART_CUR", "?"): lambda _: self._finish(
-                f"+UART_CUR:{round(self.baud)},8,1,0,{3 if self._heeds_rts else 0}\r\n{OK}"
+                f"+UART_CUR:{round(self.baud)},8,1,0,{3 if self._output.heeds_rts else 0}\r\n{OK}"
             ),
         }
 
@@ -301,8 +264,7 @@ class EspAtModule:
 
     def _rst(self, _arguments: list[str]) -> None:
         self._emit(OK)
-        self._outgoing.append(self._boot)
-        self._pump()
+        self._output.then(self._boot)
 
     def _restore(self, arguments: list[str]) -> None:
         self._credentials = None
@@ -386,12 +348,11 @@ class EspAtModule:
 
         def switch() -> None:
             self._requested_baud = baud
-            self._heeds_rts = bool(flow & 2)
+            self._output.baud, self._output.heeds_rts = self.baud, bool(flow & 2)
 
         self._finish(OK)
         # The answer still leaves at the old rate.
-        self._outgoing.append(switch)
-        self._pump()
+        self._output.then(switch)
 
     def _cipsend(self, arguments: list[str], fault: Fault | None) -> None:
         if not self._connected:

@@ -92,3 +92,13 @@ def test_stack_use_is_measured(build, target):
     board = run(build("interrupts"), target)
     # At least an extended frame of the first exception and a basic one of the nested exception.
     assert 0x68 + 0x20 < board.stack_bytes < 0x400
+
+
+def test_public_binding_interface_gives_the_same_run(build, target, monkeypatch):
+    """Where a version of Unicorn hides its handles, the slow way must count the same."""
+    fast = run(build("interrupts"), target)
+    monkeypatch.setattr("agilenn_cc.emulator.engine._private_handles", lambda _: (None, None))
+    slow = run(build("interrupts"), target)
+    assert slow.console_lines == fast.console_lines
+    assert slow.time.now_ps == fast.time.now_ps
+    assert slow.function_instructions() == fast.function_instructions()
