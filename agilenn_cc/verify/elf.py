@@ -1,9 +1,10 @@
-"""Runs the linked firmware on the emulated board: every tensor against the reference, every count."""
+"""Runs the linked firmware on the emulated board: compares every tensor, counts instructions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,11 @@ INSTRUCTIONS_PER_FRAME = 2_000_000_000
 START_INSTRUCTIONS = 4_000_000_000
 _LINK = "link"
 _ENCODERS = ("14FragmentWriterI", "10LzwEncoderI", "18VariableLzwEncoderI", "10RawEncoderI")
-_DTYPES = {"int8": np.dtype("<i1"), "int16": np.dtype("<i2"), "uint8": np.dtype("<u1")}
+_DTYPES: dict[str, np.dtype[Any]] = {
+    "int8": np.dtype("<i1"),
+    "int16": np.dtype("<i2"),
+    "uint8": np.dtype("<u1"),
+}
 
 
 @dataclass(frozen=True)
@@ -158,10 +163,10 @@ class _Recorder:
         for symbol, indices in by_symbol.items():
             board.watch_call(
                 symbol,
-                on_return=lambda call, indices=indices: self._read(call, indices),  # type: ignore[misc]
+                on_return=partial(self._read, indices=indices),
             )
 
-    def _read(self, call: Call, indices: Sequence[int]) -> None:
+    def _read(self, call: Call, *, indices: Sequence[int]) -> None:
         for index in indices:
             tap, offsets = self._program.taps[index], self._offsets[index]
             dtype = _DTYPES[tap.storage.element]
