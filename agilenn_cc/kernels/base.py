@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from agilenn_cc.ir.ops import Op
@@ -92,14 +92,16 @@ class StageCode:
     """The C++ of a row stage.
 
     `traits` are the members of the layer's struct, `body` the statements of its function (`out` and
-    `window` are its parameters), `tables` the constants of its weights file.
+    `window` are its parameters), `tables` the constants of its weights file. With `scratch_values`,
+    the function has two more parameters: `scratch`, that many int16 which it alone uses and which
+    last over the frame, and `row`, the output row.
     """
 
     traits: tuple[tuple[str, str], ...]
     body: str
     tables: str
     weight_bytes: int
-    scratch: tuple[str, ...] = field(default=())
+    scratch_values: int = 0
 
 
 class Kernel(Protocol):

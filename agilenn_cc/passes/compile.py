@@ -142,6 +142,9 @@ def _buffers(plan: Plan, target: Target) -> tuple[Placement, ...]:
         if node.output is not None:
             size = plan.ring_bytes(node.output)
             buffers.append(Placement(f"{node.name}_rows", size, region, "rolling rows"))
+            scratch = 2 * plan.code[node.name].scratch_values if node.name in plan.code else 0
+            if scratch:
+                buffers.append(Placement(f"{node.name}_scratch", scratch, region, "kernel scratch"))
         elif node.kind == "lookup":
             size = plan.layouts[node.sources[0].base].columns * node.sources[0].channels
             buffers.append(Placement(f"{node.name}_row_symbols", size, region, "symbols of a row"))

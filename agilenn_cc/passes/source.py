@@ -242,6 +242,9 @@ def _state(plan: Plan) -> list[str]:
             rings.append(
                 f"alignas(8) {layout.element} {node.name}_rows[{depth} * {layout.row_values}];"
             )
+            if node.name in plan.code and plan.code[node.name].scratch_values:
+                values = plan.code[node.name].scratch_values
+                rings.append(f"alignas(8) int16_t {node.name}_scratch[{values}];")
         elif node.kind == "lookup":
             columns = plan.layouts[node.sources[0].base].columns
             rings.append(f"uint8_t {node.name}_row_symbols[{columns * node.sources[0].channels}];")

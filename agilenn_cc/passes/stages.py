@@ -153,13 +153,17 @@ def _window(plan: Plan, node: Node) -> StageText:
             f"kernels::window_at<{', '.join(map(str, constants))}>({ring}, done.{node.name})",
         )
     element = plan.layouts[node.output].element
+    has_scratch = plan.code[node.name].scratch_values > 0
     functions = (
         Function(
-            f"void {node.name}_row({element}* out, const kernels::Window<{kernel_rows}>& window)",
+            f"void {node.name}_row({element}* out, const kernels::Window<{kernel_rows}>& window"
+            + (", int16_t* scratch, int row)" if has_scratch else ")"),
             f"    using Layer = {layer};\n    {plan.code[node.name].body}",
         ),
     )
-    body = window + "\n" + _call(node, _row(plan, node.output, f"done.{node.name}"), "window")
+    row = f"done.{node.name}"
+    extra = (f"{node.name}_scratch", row) if has_scratch else ()
+    body = window + "\n" + _call(node, _row(plan, node.output, row), "window", *extra)
     return StageText(functions, _loop(plan, node, body))
 
 

@@ -7,19 +7,19 @@ from collections.abc import Mapping
 from agilenn_cc.errors import AgilennError, ExitCode
 from agilenn_cc.passes.program import Program, RowStorage, Tap
 
-_TYPES = {"int8": "std::int8_t", "int16": "std::int16_t", "uint8": "std::uint8_t"}
+_TYPES = {"int8": "int8_t", "int16": "int16_t", "uint8": "uint8_t"}
 
 _PROLOGUE = """\
 // Feeds images to the network and writes every watched row: tap number, count, values as int16.
-#include <cstdint>
-#include <cstdio>
+#include <stdint.h>
+#include <stdio.h>
 
 #include "network.hpp"
 
 namespace {
 
 constexpr int kMostValues = 1 << 16;
-std::int16_t record[kMostValues + 2];
+int16_t record[kMostValues + 2];
 
 template <class Value>
 void dump(int tap, const void* row, const int* columns, int column_count, int channels,
@@ -28,26 +28,26 @@ void dump(int tap, const void* row, const int* columns, int column_count, int ch
     int count = 2;
     for (int x = 0; x < column_count; ++x) {
         for (int c = 0; c < channels; ++c) {
-            record[count++] = static_cast<std::int16_t>(
+            record[count++] = static_cast<int16_t>(
                 values[columns[x] + (first_channel + c) * channel_step] + zero);
         }
     }
-    record[0] = static_cast<std::int16_t>(tap);
-    record[1] = static_cast<std::int16_t>(count - 2);
-    std::fwrite(record, sizeof record[0], static_cast<std::size_t>(count), stdout);
+    record[0] = static_cast<int16_t>(tap);
+    record[1] = static_cast<int16_t>(count - 2);
+    fwrite(record, sizeof record[0], static_cast<size_t>(count), stdout);
 }
 """
 
 _MAIN = """\
-std::uint8_t pixels[agilenn::network::kInputRowBytes];
+uint8_t pixels[agilenn::network::kInputRowBytes];
 
-void discard(void*, const std::uint8_t*, std::uint16_t) {}
+void discard(void*, const uint8_t*, uint16_t) {}
 
 }  // namespace
 
 int main() {
     using namespace agilenn::network;
-    for (int row = 0; std::fread(pixels, 1, sizeof pixels, stdin) == sizeof pixels;
+    for (int row = 0; fread(pixels, 1, sizeof pixels, stdin) == sizeof pixels;
          row = (row + 1) % kInputRows) {
         if (row == 0) {
             begin_frame();
@@ -88,7 +88,7 @@ def _dump(number: int, tap: Tap, storage: RowStorage) -> str:
 def harness_source(program: Program, symbols: Mapping[str, str]) -> str:
     """Return C++ whose wrappers call each stage and then dump the rows that it wrote.
 
-    The linker's --wrap sends the driver's calls here. Stage functions take up to three arguments in
+    The linker's --wrap sends the driver's calls here. Stage functions take up to four arguments in
     registers, so one wrapper signature serves all of them.
     """
     parts = [_PROLOGUE]
@@ -97,16 +97,16 @@ def harness_source(program: Program, symbols: Mapping[str, str]) -> str:
         parts.append(f"constexpr int columns{number}[] = {{{offsets}}};\n")
     parts.append(_MAIN)
     for prefix, symbol in symbols.items():
-        arguments = ", ".join(f"void* argument{i}" for i in range(3))
+        arguments = ", ".join(f"void* argument{i}" for i in range(4))
         dumps = "".join(
             _dump(number, tap, tap.storage)
             for number, tap in enumerate(program.taps)
             if tap.symbol == prefix
         )
         parts.append(
-            f'extern "C" void __real_{symbol}(void*, void*, void*);\n'
+            f'extern "C" void __real_{symbol}(void*, void*, void*, void*);\n'
             f'extern "C" void __wrap_{symbol}({arguments});\n'
             f'extern "C" void __wrap_{symbol}({arguments}) {{\n'
-            f"    __real_{symbol}(argument0, argument1, argument2);\n{dumps}}}\n"
+            f"    __real_{symbol}(argument0, argument1, argument2, argument3);\n{dumps}}}\n"
         )
     return "\n".join(parts)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from agilenn_cc.errors import AgilennError, ExitCode
+from agilenn_cc.ir import GraphBuilder
 from agilenn_cc.passes import compile as compile_network
 from agilenn_cc.targets import load_target
 from agilenn_cc.verify.host import verify_host
@@ -78,3 +79,49 @@ def test_code_that_does_not_compile_is_an_error():
     wrong = tampered(program, "Generated/network.cpp", b"struct Progress", b"strukt Progress")
     with pytest.raises(AgilennError, match="failed on the generated code"):
         verify_host(wrong, random_network(7), images_for(program, 7))
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "channels", "filters", "kernel_rows", "padding"),
+    [
+        (3, 6, 11, 8, 3, "same"),
+        (9, 10, 8, 13, 3, "same"),
+        (8, 8, 9, 9, 2, "same"),
+        (7, 12, 8, 10, 5, "valid"),
+        (6, 4, 16, 8, 1, "same"),
+    ],
+)
+@pytest.mark.parametrize("saturated", [False, True])
+def test_winograd_rows_are_exact(height, width, channels, filters, kernel_rows, padding, saturated):
+    rng = np.random.default_rng(height)
+    builder = GraphBuilder("pairs")
+    wide = builder.conv2d(
+        "wide",
+        builder.input((height, width, 1)),
+        rng.integers(-127, 128, (channels, 1, 1, 1)),
+        np.full(channels, 1 / 60),
+        rng.integers(-500, 500, channels),
+        scale=1 / 128,
+        zero_point=int(rng.integers(-128, 128)),
+    )
+    shape = (filters, kernel_rows, 3, channels)
+    weights = rng.choice([-128, 127], shape) if saturated else rng.integers(-127, 128, shape)
+    features = builder.conv2d(
+        "features",
+        wide,
+        weights,
+        np.full(filters, 1 / 1000),
+        rng.integers(-5000, 5000, filters),
+        scale=1 / 32,
+        zero_point=3,
+        padding=padding,
+    )
+    gap = builder.mean("gap", builder.slice("top", features, 0, 2), scale=0.1, zero_point=0)
+    dense = rng.integers(-127, 128, (4, 2))
+    builder.dense("logits", gap, dense, np.full(4, 0.01), np.zeros(4), scale=0.1, zero_point=0)
+    builder.lookup("indices", builder.slice("sent", features, 2, filters), np.arange(256) // 32)
+    graph = builder.finish(("logits", "indices"))
+    program = compiled(graph)
+    assert b"convolve_pairs_row" in program.files["Generated/layers.cpp"]
+    result = verify_host(program, graph, images_for(program, height, count=6))
+    assert result.mismatches == 0, result.first_mismatch

@@ -10,6 +10,7 @@ from agilenn_cc.kernels.specialised.convolution import (
     generate_convolution,
     generate_depthwise,
 )
+from agilenn_cc.kernels.specialised.pairs import generate_pairs, suits_pairs
 from agilenn_cc.kernels.specialised.pooling import generate_pool
 
 
@@ -36,6 +37,8 @@ class SpecialisedKernel:
 
     def generate(self, context: StageContext) -> StageCode:
         """Return the C++ of the operator's row stage."""
+        if isinstance(context.op, Conv2D) and suits_pairs(context, context.op):
+            return generate_pairs(context, context.op)
         if isinstance(context.op, Conv2D):
             return generate_convolution(context, context.op)
         if isinstance(context.op, DepthwiseConv2D):
