@@ -105,7 +105,7 @@ def run_build(request: BuildRequest, notify: Listener) -> BuildResult:
     """
     spec = load_spec(request.spec, request.overrides)
     target = load_target(request.target)
-    directory = request.output or BUILD_ROOT / f"{spec.name}-{_short_name(target)}"
+    directory = request.output or BUILD_ROOT / f"{spec.name}-{request.target}"
     cache = Cache(request.cache_root or default_root())
     stages = _Stages(notify, request.stop_after)
     try:
@@ -113,10 +113,6 @@ def run_build(request: BuildRequest, notify: Listener) -> BuildResult:
     except _StopBuildError:
         report = None
     return BuildResult(directory, report, stages.cached)
-
-
-def _short_name(target: Target) -> str:
-    return target.aliases[0] if target.aliases else target.name
 
 
 def _build(
