@@ -29,7 +29,7 @@ def load_target(name_or_alias: str) -> Target:
     if name_or_alias not in known:
         close = nearest(name_or_alias, known)
         raise AgilennError.of(
-            ExitCode.SPEC,
+            ExitCode.USAGE,
             "target.unknown",
             f"there is no target '{name_or_alias}'",
             hint=(f"did you mean '{close}'? " if close else "")

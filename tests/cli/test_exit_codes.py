@@ -39,7 +39,7 @@ def write(tmp_path: Path, text: str) -> Path:
     ("old", "new", "line", "said", "help_"),
     [
         ("split:", "splitt:", 11, "splitt", "split"),
-        ("    conv 8 3x3 /2 relu6", "    cnv 8 3x3 /2 relu6", 5, "cnv", "conv"),
+        ("    conv 8 3x3 /2 relu6", "    cnv 8 3x3 /2 relu6", 6, "cnv", "conv"),
         ("top: 2", "top: 8", 11, "8", ""),
         ("dense classes", "dense classes\n    dense classes\n    gap", 12, "gap", ""),
     ],

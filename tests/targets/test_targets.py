@@ -21,7 +21,7 @@ def test_alias_names_the_discovery_board() -> None:
 def test_unknown_target_proposes_the_nearest() -> None:
     with pytest.raises(AgilennError) as caught:
         load_target("stm32f764")
-    assert caught.value.exit_code == ExitCode.SPEC
+    assert caught.value.exit_code == ExitCode.USAGE
     assert "did you mean 'stm32f746'" in (caught.value.diagnostics[0].hint or "")
 
 

@@ -1,0 +1,42 @@
+"""A report must say what speaks against the build, and only that."""
+
+from typing import Any
+
+import pytest
+
+from agilenn_cc.report.findings import findings
+from agilenn_cc.report.schema import Report
+
+
+def changed(report: Report, section: str, **values: Any) -> Report:
+    part = getattr(report, section).model_copy(update=values)
+    return report.model_copy(update={section: part})
+
+
+def test_a_good_build_has_nothing_against_it(report: Report) -> None:
+    assert findings(report) == ()
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "said"),
+    [
+        ("payload", {"bytes_mean": 1_024.0, "bytes_raw": 2_000}, "raw image (1024 B)"),
+        ("payload", {"bytes_mean": 375.0}, "expands the indices"),
+        ("training", {"accuracy_reference_on_features": 0.85}, "deserve little trust"),
+        ("quantised", {"accuracy_remote": 0.97}, "remote net alone (97.0%) beats"),
+        ("quantised", {"accuracy_local": 0.953}, "offloading gains nothing"),
+        ("quantised", {"samples": 100}, "100 images only"),
+    ],
+)
+def test_each_weakness_is_said(
+    report: Report, section: str, values: dict[str, Any], said: str
+) -> None:
+    (sentence,) = findings(changed(report, section, **values))
+    assert said in sentence
+
+
+def test_an_untrained_network_is_not_judged(report: Report) -> None:
+    untrained = changed(report, "payload", bytes_mean=None).model_copy(
+        update={"training": None, "quantised": None}
+    )
+    assert findings(untrained) == ()
