@@ -16,10 +16,10 @@ import click
 from rich.console import Console
 
 from agilenn_cc import __version__
-from agilenn_cc.build.events import STAGES, Listener
-from agilenn_cc.build.view import BuildView
 from agilenn_cc.builds import find_build, is_build
 from agilenn_cc.errors import AgilennError, Diagnostic, ExitCode
+from agilenn_cc.pipeline.events import STAGES, Listener
+from agilenn_cc.pipeline.view import BuildView
 from agilenn_cc.render import human_bytes, render_diagnostic, table
 
 _JSON = f"{__name__}.json"  # where a command's --json is seen by the group around it
@@ -163,7 +163,7 @@ def build(
     Results of earlier runs are used again as long as what they depend on is the same; an
     interrupted training goes on where it was.
     """
-    from agilenn_cc.build.pipeline import BuildRequest, run_build
+    from agilenn_cc.pipeline.run import BuildRequest, run_build
 
     request = BuildRequest(spec, target, output, overrides, stop_after, frames)
     with _watching() as notify:
@@ -214,7 +214,7 @@ def simulate(
     as_json: bool,
 ) -> None:
     """Boot the firmware of BUILD in the emulator against its own server."""
-    from agilenn_cc.build.simulation import SimulationRequest, run_simulation, summary
+    from agilenn_cc.pipeline.simulation import SimulationRequest, run_simulation, summary
 
     request = SimulationRequest(frames, not no_server, air_rate, loss)
     with _watching() as notify:
@@ -238,7 +238,7 @@ def analyze(what: Path, target: str, overrides: tuple[str, ...], as_json: bool) 
     if what.is_dir() and is_build(what):
         analysis = Report.model_validate(find_build(what).report)
     else:
-        from agilenn_cc.build.analysis import analyze_spec
+        from agilenn_cc.pipeline.analysis import analyze_spec
 
         with _watching() as notify:
             analysis = analyze_spec(what, target, overrides, notify)

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from agilenn_cc.build.identity import ModelIdentity
 from agilenn_cc.cache import Cache, digest, digest_files, digest_rooms
 from agilenn_cc.emit import DeploymentMeta, emit_project
 from agilenn_cc.emit.firmware_build import build_elf
 from agilenn_cc.emit.writer import write_tree
 from agilenn_cc.passes import Program
 from agilenn_cc.passes import compile as compile_program
+from agilenn_cc.pipeline.identity import ModelIdentity
 from agilenn_cc.quantise import QuantisedModel
 from agilenn_cc.serve.protocol import HEADER_BYTES
 from agilenn_cc.spec import Spec

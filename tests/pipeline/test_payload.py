@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agilenn_cc.build.payload import measure_payload, packed_bytes, symbols_of
+from agilenn_cc.pipeline.payload import measure_payload, packed_bytes, symbols_of
 from agilenn_cc.spec import load_spec
 
 SPEC = """\

@@ -13,7 +13,7 @@ from rich.progress import (
 )
 from typing_extensions import Self
 
-from agilenn_cc.build.events import Event, StageDone, StageProgress, StageStarted
+from agilenn_cc.pipeline.events import Event, StageDone, StageProgress, StageStarted
 
 
 class BuildView:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from agilenn_cc.build.budget import check_budget
 from agilenn_cc.errors import AgilennError, ExitCode
+from agilenn_cc.pipeline.budget import check_budget
 from agilenn_cc.report.schema import Report
 from agilenn_cc.spec import Spec, load_spec
 

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from agilenn_cc.build.events import Listener, StageDone, StageProgress, StageStarted
-from agilenn_cc.build.identity import ModelIdentity, identify
-from agilenn_cc.build.inputs import LazyDataset
 from agilenn_cc.cache import Cache, digest, digest_rooms, digest_sources
 from agilenn_cc.data import Split
 from agilenn_cc.learn import Progress
+from agilenn_cc.pipeline.events import Listener, StageDone, StageProgress, StageStarted
+from agilenn_cc.pipeline.identity import ModelIdentity, identify
+from agilenn_cc.pipeline.inputs import LazyDataset
 from agilenn_cc.quantise import QuantisedModel
 from agilenn_cc.spec import Spec
 

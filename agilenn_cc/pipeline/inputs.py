@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
-from agilenn_cc.build.events import Listener, StageProgress
 from agilenn_cc.cache import digest, digest_rooms
 from agilenn_cc.data import Dataset, load_dataset
+from agilenn_cc.pipeline.events import Listener, StageProgress
 from agilenn_cc.spec import Spec
 
 

@@ -7,15 +7,15 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from agilenn_cc.build.device import Firmware
-from agilenn_cc.build.events import Listener
-from agilenn_cc.build.held_out import HeldOut
-from agilenn_cc.build.inputs import LazyDataset
-from agilenn_cc.build.learned import Learned
-from agilenn_cc.build.simulation import SimulationRequest, simulate_frames
 from agilenn_cc.cache import Cache, digest, digest_bytes, digest_files, digest_rooms
 from agilenn_cc.emit.writer import write_tree
 from agilenn_cc.errors import AgilennError, ExitCode
+from agilenn_cc.pipeline.device import Firmware
+from agilenn_cc.pipeline.events import Listener
+from agilenn_cc.pipeline.held_out import HeldOut
+from agilenn_cc.pipeline.inputs import LazyDataset
+from agilenn_cc.pipeline.learned import Learned
+from agilenn_cc.pipeline.simulation import SimulationRequest, simulate_frames
 from agilenn_cc.report.schema import EndToEnd
 from agilenn_cc.targets import Target
 from agilenn_cc.verify.elf import ElfResult, verify_elf

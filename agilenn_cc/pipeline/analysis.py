@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from agilenn_cc.build.device import compile_device, emit_firmware, link_firmware
-from agilenn_cc.build.events import Listener, StageDone, StageStarted
-from agilenn_cc.build.identity import identify
-from agilenn_cc.build.payload import untrained_payload
-from agilenn_cc.build.versions import versions
 from agilenn_cc.cache import Cache, default_root, digest, digest_rooms
 from agilenn_cc.data import dataset_classes
+from agilenn_cc.pipeline.device import compile_device, emit_firmware, link_firmware
+from agilenn_cc.pipeline.events import Listener, StageDone, StageStarted
+from agilenn_cc.pipeline.identity import identify
+from agilenn_cc.pipeline.payload import untrained_payload
+from agilenn_cc.pipeline.versions import versions
 from agilenn_cc.quantise import untrained
 from agilenn_cc.report.assemble import device_section
 from agilenn_cc.report.costs import estimate

@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from agilenn_cc.build.events import Listener, StageDone, StageProgress, StageStarted
-from agilenn_cc.build.held_out import HeldOut
-from agilenn_cc.build.server_process import server_process
 from agilenn_cc.builds import BuildDirectory
 from agilenn_cc.emit.firmware_build import build_elf
 from agilenn_cc.emulator import AirConfig
 from agilenn_cc.emulator.simulation import FrameResult, Simulation, simulate
+from agilenn_cc.pipeline.events import Listener, StageDone, StageProgress, StageStarted
+from agilenn_cc.pipeline.held_out import HeldOut
+from agilenn_cc.pipeline.server_process import server_process
 from agilenn_cc.render import human_bytes
 from agilenn_cc.report.schema import EndToEnd
 from agilenn_cc.targets import Target, load_target

@@ -8,26 +8,26 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from agilenn_cc.build.analysis import analyze
-from agilenn_cc.build.budget import check_budget
-from agilenn_cc.build.device import (
+from agilenn_cc.builds import BUILD_ROOT
+from agilenn_cc.cache import Cache, default_root, digest_bytes
+from agilenn_cc.emit.server import emit_server
+from agilenn_cc.emit.writer import write_tree
+from agilenn_cc.pipeline.analysis import analyze
+from agilenn_cc.pipeline.budget import check_budget
+from agilenn_cc.pipeline.device import (
     Firmware,
     compile_device,
     emit_firmware,
     link_firmware,
 )
-from agilenn_cc.build.events import Listener, StageDone, StageStarted
-from agilenn_cc.build.held_out import FILE as HELD_OUT_FILE
-from agilenn_cc.build.held_out import HeldOut
-from agilenn_cc.build.inputs import LazyDataset
-from agilenn_cc.build.learned import Learned, quantise_split, train_split
-from agilenn_cc.build.payload import measure_payload
-from agilenn_cc.build.proof import held_out_frames, prove_answers, prove_tensors
-from agilenn_cc.build.versions import versions
-from agilenn_cc.builds import BUILD_ROOT
-from agilenn_cc.cache import Cache, default_root, digest_bytes
-from agilenn_cc.emit.server import emit_server
-from agilenn_cc.emit.writer import write_tree
+from agilenn_cc.pipeline.events import Listener, StageDone, StageStarted
+from agilenn_cc.pipeline.held_out import FILE as HELD_OUT_FILE
+from agilenn_cc.pipeline.held_out import HeldOut
+from agilenn_cc.pipeline.inputs import LazyDataset
+from agilenn_cc.pipeline.learned import Learned, quantise_split, train_split
+from agilenn_cc.pipeline.payload import measure_payload
+from agilenn_cc.pipeline.proof import held_out_frames, prove_answers, prove_tensors
+from agilenn_cc.pipeline.versions import versions
 from agilenn_cc.report.assemble import device_section
 from agilenn_cc.report.costs import estimate
 from agilenn_cc.report.html import render_html
