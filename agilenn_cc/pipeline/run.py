@@ -171,6 +171,8 @@ def _server_meta(spec: Spec, learned: Learned) -> ServerMeta:
         classes=learned.model.classes,
         codec=spec.payload.codec,
         port=spec.link.port,
+        # Half the deadline leaves time to answer from the fragments that came.
+        gap_ms=spec.link.deadline_ms / 2,
     )
 
 
