@@ -1,7 +1,7 @@
 """Operators to C++: the kernel interface and the registry of kernels."""
 
 from agilenn_cc.kernels.base import Kernel, LayoutWish, RowLayout, StageCode, StageContext
-from agilenn_cc.kernels.registry import get_kernel, list_kernels
+from agilenn_cc.kernels.registry import default_kernels, get_kernel, list_kernels
 
 __all__ = [
     "Kernel",
@@ -9,6 +9,7 @@ __all__ = [
     "RowLayout",
     "StageCode",
     "StageContext",
+    "default_kernels",
     "get_kernel",
     "list_kernels",
 ]

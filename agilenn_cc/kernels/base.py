@@ -7,7 +7,21 @@ from typing import Protocol
 
 from agilenn_cc.ir.ops import Op
 from agilenn_cc.ir.types import TensorType
-from agilenn_cc.passes.program import RowStorage
+
+
+@dataclass(frozen=True)
+class RowStorage:
+    """How a row lies in memory.
+
+    value(x, c) = pointer[column_offsets[x] + (first_channel + c) * channel_step] + zero, where the
+    pointer is to `element`: `int8`, `int16` or `uint8`.
+    """
+
+    element: str
+    zero: int
+    column_offsets: tuple[int, ...]
+    channel_step: int
+    first_channel: int = 0
 
 
 @dataclass(frozen=True)
@@ -94,7 +108,8 @@ class StageCode:
     `traits` are the members of the layer's struct, `body` the statements of its function (`out` and
     `window` are its parameters), `tables` the constants of its weights file. With `scratch_values`,
     the function has two more parameters: `scratch`, that many int16 which it alone uses and which
-    last over the frame, and `row`, the output row.
+    last over the frame, and `row`, the output row. `headers` names the files of templates/model
+    that the body needs beside row_kernels.hpp.
     """
 
     traits: tuple[tuple[str, str], ...]
@@ -102,6 +117,7 @@ class StageCode:
     tables: str
     weight_bytes: int
     scratch_values: int = 0
+    headers: tuple[str, ...] = ()
 
 
 class Kernel(Protocol):

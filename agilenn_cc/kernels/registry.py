@@ -9,7 +9,11 @@ from agilenn_cc.errors import AgilennError, ExitCode, nearest
 from agilenn_cc.kernels.base import Kernel
 
 GROUP = "agilenn_cc.kernels"
-_BUILT_IN = (EntryPoint("specialised", "agilenn_cc.kernels.specialised:SPECIALISED", GROUP),)
+_BUILT_IN = (
+    EntryPoint("specialised", "agilenn_cc.kernels.specialised:SPECIALISED", GROUP),
+    EntryPoint("portable", "agilenn_cc.kernels.portable:PORTABLE", GROUP),
+)
+_WITHOUT_DSP = ("cortex-m0", "cortex-m0plus", "cortex-m1", "cortex-m23", "cortex-m3")
 
 
 def _points() -> dict[str, EntryPoint]:
@@ -19,6 +23,11 @@ def _points() -> dict[str, EntryPoint]:
 def list_kernels() -> tuple[str, ...]:
     """Return the names of all kernels."""
     return tuple(sorted(_points()))
+
+
+def default_kernels(cpu: str) -> str:
+    """Return the kernel choice for a core (-mcpu): plain C++ where it has no DSP instructions."""
+    return "portable" if cpu in _WITHOUT_DSP else "specialised"
 
 
 def get_kernel(name: str) -> Kernel:

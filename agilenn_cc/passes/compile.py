@@ -8,8 +8,9 @@ from agilenn_cc.errors import AgilennError, ExitCode
 from agilenn_cc.ir.combine import alpha_q15
 from agilenn_cc.ir.graph import Graph
 from agilenn_cc.ir.ops import Lookup
-from agilenn_cc.kernels import get_kernel
+from agilenn_cc.kernels import default_kernels, get_kernel
 from agilenn_cc.passes.costs import macs, parameters
+from agilenn_cc.passes.pipeline import Observer
 from agilenn_cc.passes.plan import Plan, make_plan
 from agilenn_cc.passes.program import LayerCost, Placement, Program, Stage
 from agilenn_cc.passes.source import (
@@ -36,24 +37,28 @@ def compile(  # noqa: A001
     alpha: float,
     classes: Sequence[str],
     levels: int,
-    kernels: str = "specialised",
+    kernels: str | None = None,
+    observe: Observer | None = None,
 ) -> Program:
     """Compile a network for a target.
 
     alpha is the weight of the local answer in [0, 1], levels the size of the codebook, model_id the
-    32-bit number of the datagrams. Raises AgilennError (exit code 4) if a layer is not available.
+    32-bit number of the datagrams. Without `kernels`, the core decides. `observe` is called with
+    the name of each graph pass and the verified graph that it yielded. Raises AgilennError (exit
+    code 4) if a layer is not available.
     """
-    plan = make_plan(graph, get_kernel(kernels))
+    kernel = get_kernel(kernels or default_kernels(target.cpu))
+    plan = make_plan(graph, kernel, observe=observe)
     interface = _interface(plan, model_id, alpha, tuple(classes), levels)
     files = {
         "Generated/network.hpp": network_header(plan.graph, interface),
         "Generated/network.cpp": network_source(plan, interface),
         "Generated/layers.hpp": layers_header(plan),
         "Generated/layers.cpp": layers_source(plan),
-        "Generated/row_kernels.hpp": (templates_dir() / "model" / "row_kernels.hpp").read_text(
-            encoding="utf-8"
-        ),
     }
+    for header in ("row_kernels.hpp", *plan.headers):
+        text = (templates_dir() / "model" / header).read_text(encoding="utf-8")
+        files[f"Generated/{header}"] = text
     ops = {node.name: node.op for node in plan.stream.nodes if node.op is not None}
     ops |= dict(plan.stream.vectors)
     for name, code in plan.code.items():

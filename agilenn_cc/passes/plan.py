@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from agilenn_cc.errors import AgilennError, Diagnostic, ExitCode
-from agilenn_cc.ir.graph import Graph, verify
+from agilenn_cc.ir.graph import Graph
 from agilenn_cc.kernels.base import Kernel, RowLayout, StageCode, StageContext
 from agilenn_cc.kernels.heads import generate_head
 from agilenn_cc.passes.layouts import choose_layouts
-from agilenn_cc.passes.legalise import fold_padding
+from agilenn_cc.passes.pipeline import Observer, run_passes
 from agilenn_cc.passes.schedule import ring_depths
 from agilenn_cc.passes.stream import Node, Stream, build_stream
 
@@ -26,6 +26,11 @@ class Plan:
     kernels: Mapping[str, Kernel]
     code: Mapping[str, StageCode]
 
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """Files of templates/model that the stages need beside row_kernels.hpp."""
+        return tuple(sorted({header for code in self.code.values() for header in code.headers}))
+
     def ring_bytes(self, tensor: str) -> int:
         """Return the bytes of a stored tensor's ring."""
         layout = self.layouts[tensor]
@@ -33,11 +38,25 @@ class Plan:
         return depth * layout.row_bytes
 
 
-def make_plan(graph: Graph, kernel: Kernel) -> Plan:
-    """Run the passes up to code; AgilennError (exit code 4) lists what cannot be compiled."""
-    graph = verify(fold_padding(verify(graph)))
+def make_plan(
+    graph: Graph,
+    kernel: Kernel,
+    *,
+    chosen: Mapping[str, Kernel] | None = None,
+    observe: Observer | None = None,
+) -> Plan:
+    """Run the passes up to code; AgilennError (exit code 4) lists what cannot be compiled.
+
+    `chosen` maps names of operators to the kernel that is to compute them instead of `kernel`;
+    `observe` sees the graph after each pass.
+    """
+    graph = run_passes(graph, observe)
     stream = build_stream(graph)
-    kernels = {node.name: kernel for node in stream.nodes if node.kind == "window"}
+    kernels = {
+        node.name: (chosen or {}).get(node.op.name, kernel)
+        for node in stream.nodes
+        if node.kind == "window" and node.op is not None
+    }
     _check(graph, stream, kernels)
     layouts = choose_layouts(graph, stream, kernels)
     code: dict[str, StageCode] = {}

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from agilenn_cc.kernels.base import RowStorage as RowStorage
+
 NAMESPACE = ("agilenn", "network")
 
 
@@ -13,21 +15,6 @@ def symbol_prefix(function: str) -> str:
     """Return how the ELF symbol of a stage function begins; its parameters' encoding follows."""
     scopes = "".join(f"{len(name)}{name}" for name in (*NAMESPACE, function))
     return f"_ZN{scopes}E"
-
-
-@dataclass(frozen=True)
-class RowStorage:
-    """How a row lies in memory.
-
-    value(x, c) = pointer[column_offsets[x] + (first_channel + c) * channel_step] + zero, where the
-    pointer is to `element`: `int8`, `int16` or `uint8`.
-    """
-
-    element: str
-    zero: int
-    column_offsets: tuple[int, ...]
-    channel_step: int
-    first_channel: int = 0
 
 
 @dataclass(frozen=True)

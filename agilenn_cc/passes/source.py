@@ -198,10 +198,11 @@ def layers_source(plan: Plan) -> str:
             structs.append(_struct(node.name, code, _output_type(plan, node)))
     structs += [_struct(name, plan.code[name], "int8_t") for name, _ in plan.stream.vectors]
     stages = [_signature("AGILENN_STAGE ", f, " {") + f"\n{f.body}\n}}" for f in _functions(plan)]
-    includes = "".join(f'#include "weights_{name}.hpp"\n' for name in with_tables)
+    own = ["row_kernels.hpp", *plan.headers, *(f"weights_{name}.hpp" for name in with_tables)]
+    includes = "".join(f'#include "{header}"\n' for header in sorted(own))
     parts = [
         f"// The layers of network '{plan.graph.name}', specialised for their shapes.\n"
-        '#include "layers.hpp"\n\n#include <stdint.h>\n\n#include "row_kernels.hpp"\n' + includes,
+        '#include "layers.hpp"\n\n#include <stdint.h>\n\n' + includes,
         "namespace agilenn::network {\n\nnamespace {",
         *structs,
         "}  // namespace",
