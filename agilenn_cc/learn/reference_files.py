@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import json
+import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,8 @@ from agilenn_cc.errors import AgilennError, Diagnostic, ExitCode, nearest
 from agilenn_cc.learn.backend import Model, keras
 from agilenn_cc.spec import Spec
 from agilenn_cc.spec.model import BUILTIN_REFERENCES
+
+_SHOWN = 300  # characters of another library's message
 
 
 def reference_path(spec: Spec) -> Path:
@@ -51,15 +56,7 @@ def load_user_reference(spec: Spec, classes: int) -> tuple[Model, Model]:
     try:
         trunk = cut_model(model, spec.reference.cut)
     except LookupError:
-        names = _layer_names(model)
-        close = nearest(spec.reference.cut, names)
-        raise _error(
-            spec,
-            "cut",
-            "reference.unknown-cut",
-            f"the reference has no layer {spec.reference.cut!r}",
-            (f"did you mean {close!r}? " if close else "") + f"its layers: {', '.join(names)}",
-        ) from None
+        raise _unknown_cut(spec, model, spec.reference.cut) from None
     except ValueError as error:
         raise _error(
             spec,
@@ -86,7 +83,7 @@ def cut_model(model: Model, layer_name: str) -> Model:
         raise ValueError("its output is not a map of height x width x channels")
     module = _keras_of(model)
     try:
-        return module.Model(cut, model.output, name="trunk")
+        return module.Model(cut, model.outputs[0], name="trunk")
     except ValueError as error:
         raise ValueError("layers behind it also read something before it") from error
 
@@ -118,24 +115,105 @@ def _error(spec: Spec, key: str, code: str, message: str, hint: str) -> AgilennE
 
 
 def _load(spec: Spec, path: Path) -> Model:
+    """Return the model in a file as a functional one, read by the Keras that wrote it."""
     failures = []
-    for module in (keras, _keras_3()):
+    for module in _readers(path):
         try:
             model = module.models.load_model(str(path), compile=False)
         except Exception as error:
-            failures.append((str(error).strip().splitlines() or [type(error).__name__])[0])
+            failures.append(_reason(error))
             continue
         if isinstance(model, module.Model):
-            return model
-        failures.append("it holds no Keras model")
+            return _as_functional(spec, model)
+        raise _error(
+            spec,
+            "model",
+            "reference.no-layers",
+            f"{spec.reference.model} holds functions only, no layers that it could be cut at",
+            "model.export() writes such folders; save it with model.save('name.keras') instead",
+        )
     raise _error(
         spec,
         "model",
         "reference.unreadable",
         f"{spec.reference.model} is not a model that Keras 2 or Keras 3 can read: {failures[0]}",
-        "save it with model.save('name.keras') or model.save('name.h5'); custom layers are not "
-        "supported",
+        "save it with model.save('name.keras') or model.save('name.h5'), and replace layers of "
+        "your own by Keras's: they cannot be read without their code",
     )
+
+
+def _readers(path: Path) -> tuple[Any, Any]:
+    """Return Keras 2 and Keras 3, first the one that most likely wrote `path`.
+
+    A `.keras` file of Keras 3 tells its version; the other formats are Keras 2's own.
+    """
+    three = _keras_3()
+    try:
+        with zipfile.ZipFile(path) as archive:
+            version = str(json.loads(archive.read("metadata.json"))["keras_version"])
+    except (OSError, zipfile.BadZipFile, KeyError, ValueError):
+        version = "2"
+    return (keras, three) if version.startswith("2") else (three, keras)
+
+
+def _reason(error: Exception) -> str:
+    """Return why Keras could not read a model in one line; it may append whole configurations."""
+    own = re.search(r"(?:locate class|of type) ['`](\w+)", str(error))
+    if own:
+        return f"its layer {own[1]} is not one of Keras's own"
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return line if len(line) <= _SHOWN else line[:_SHOWN] + " ..."
+
+
+def _as_functional(spec: Spec, model: Model) -> Model:
+    """Return a Sequential or functional model as a functional one of one input and one output."""
+    module = _keras_of(model)
+    if isinstance(model, module.Sequential):
+        if not model.built:
+            model.build((None, *spec.input_shape))
+        model = _chain(module, model)
+    ends = (getattr(model, "inputs", None) or (), getattr(model, "outputs", None) or ())
+    if [len(end) for end in ends] != [1, 1]:
+        raise _error(
+            spec,
+            "model",
+            "reference.shape",
+            f"{spec.reference.model} is no functional model of one image and one vector of logits",
+            "build it with keras.Sequential or keras.Model(inputs, outputs), not as a class",
+        )
+    return model
+
+
+def _chain(module: Any, model: Model) -> Model:
+    """Return a Sequential model as a functional one with copies of its layers.
+
+    Copies, for a layer of a Sequential of Keras 3 has been called several times and its `output`
+    need not be the tensor that the model's output comes from.
+    """
+    inputs = module.Input(model.inputs[0].shape[1:])
+    tensor = inputs
+    for layer in model.layers:
+        if not isinstance(layer, module.layers.InputLayer):
+            copy = type(layer).from_config(layer.get_config())
+            tensor = copy(tensor)
+            copy.set_weights(layer.get_weights())
+    return module.Model(inputs, tensor, name=model.name)
+
+
+def _unknown_cut(spec: Spec, model: Model, cut: str) -> AgilennError:
+    names = _layer_names(model)
+    nested = next(
+        (layer.name for layer in model.layers if cut in map(_name, getattr(layer, "layers", ()))),
+        None,
+    )
+    if nested is not None:
+        message = f"the layer {cut!r} lies inside the nested model {nested!r}"
+        hint = f"save a flat model, or cut at one of the outer layers: {', '.join(names)}"
+    else:
+        close = nearest(cut, names)
+        message = f"the reference has no layer {cut!r}"
+        hint = (f"did you mean {close!r}? " if close else "") + f"its layers: {', '.join(names)}"
+    return _error(spec, "cut", "reference.unknown-cut", message, hint)
 
 
 def _keras_3() -> Any:
@@ -147,11 +225,15 @@ def _keras_of(model: Model) -> Any:
 
 
 def _layer_names(model: Model) -> list[str]:
-    return [layer.name for layer in model.layers]
+    return [_name(layer) for layer in model.layers]
+
+
+def _name(layer: Any) -> str:
+    return str(layer.name)
 
 
 def _check_ends(spec: Spec, model: Model, classes: int) -> None:
-    takes, gives = tuple(model.input_shape[1:]), tuple(model.output_shape[1:])
+    takes, gives = tuple(model.inputs[0].shape[1:]), tuple(model.outputs[0].shape[1:])
     fits = len(takes) == 3 and all(
         have in (None, want) for have, want in zip(takes, spec.input_shape, strict=True)
     )
@@ -178,7 +260,7 @@ def _with_logits(model: Model) -> Model:
     last = model.layers[-1]
     module = _keras_of(model)
     if type(last).__name__ == "Softmax":
-        return module.Model(model.input, last.input, name=model.name)
+        return module.Model(model.inputs[0], last.input, name=model.name)
     if getattr(getattr(last, "activation", None), "__name__", "") == "softmax":
         last.activation = module.activations.linear
     return model

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import importlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +19,8 @@ from agilenn_cc.learn.trainer import train
 from agilenn_cc.spec import Spec
 
 MakeSpec = Callable[..., Spec]
+
+keras3 = importlib.import_module("keras")
 
 
 def user_model(classes: int = 3, softmax: bool = True) -> Model:
@@ -87,15 +88,11 @@ def test_a_softmax_at_the_end_is_removed(make_spec: MakeSpec, tmp_path: Path) ->
 def test_a_model_saved_by_keras_3_trains_a_split(
     make_spec: MakeSpec, dataset: Dataset, tmp_path: Path
 ) -> None:
-    script = f"""
-import keras
-inputs = keras.Input((8, 8, 1))
-front = keras.layers.Conv2D(4, 3, strides=2, activation="relu", name="front")
-tensor = keras.layers.Conv2D(6, 2, activation="swish", name="behind")(front(inputs))
-tensor = keras.layers.GlobalAveragePooling2D()(tensor)
-keras.Model(inputs, keras.layers.Dense(3)(tensor)).save({str(tmp_path / "three.keras")!r})
-"""
-    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
+    inputs = keras3.Input((8, 8, 1))
+    front = keras3.layers.Conv2D(4, 3, strides=2, activation="relu", name="front")
+    tensor = keras3.layers.Conv2D(6, 2, activation="swish", name="behind")(front(inputs))
+    tensor = keras3.layers.GlobalAveragePooling2D()(tensor)
+    keras3.Model(inputs, keras3.layers.Dense(3)(tensor)).save(tmp_path / "three.keras")
     spec = make_spec(
         f"reference.model={tmp_path / 'three.keras'}",
         "reference.cut=front",
@@ -105,6 +102,73 @@ keras.Model(inputs, keras.layers.Dense(3)(tensor)).save({str(tmp_path / "three.k
     split = train(spec, dataset, tmp_path / "work")
     assert 0.0 <= split.metrics["accuracy_reference"] <= 1.0
     assert split.metrics["k"] == 2
+
+
+def keras_3_sequential() -> Model:
+    """Return a trained-looking model of Keras 3, TensorFlow's default, with a softmax layer."""
+    layers = keras3.layers
+    return keras3.Sequential(
+        [
+            keras3.Input((8, 8, 1)),
+            layers.Conv2D(4, 3, strides=2, activation="relu", name="front"),
+            layers.Conv2D(6, 2, activation="relu", name="behind"),
+            layers.GlobalAveragePooling2D(name="pooled"),
+            layers.Dense(3, name="answer"),
+            layers.Softmax(name="probabilities"),
+        ]
+    )
+
+
+@pytest.mark.parametrize("name", ["model.keras", "model.h5"])
+def test_a_sequential_model_of_keras_3_is_cut(
+    make_spec: MakeSpec, tmp_path: Path, name: str
+) -> None:
+    model = keras_3_sequential()
+    model.save(tmp_path / name)
+    spec = make_spec(f"reference.model={tmp_path / name}", "reference.cut=front")
+    reference = build_reference(spec, 3)
+    logits = np.asarray(reference.full(images()))
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(probabilities, model(images()), atol=1e-5)
+    front = np.asarray(model.layers[0](images()))
+    np.testing.assert_allclose(np.asarray(reference.trunk(front)), logits, atol=1e-5)
+
+
+def test_an_exported_model_without_layers_is_explained(make_spec: MakeSpec, tmp_path: Path) -> None:
+    keras_3_sequential().export(tmp_path / "exported", verbose=False)
+    spec = make_spec(f"reference.model={tmp_path / 'exported'}", "reference.cut=front")
+    with pytest.raises(AgilennError) as caught:
+        build_reference(spec, 3)
+    found = caught.value.diagnostics[0]
+    assert found.code == "reference.no-layers"
+    assert "model.save(" in (found.hint or "")
+
+
+def test_a_cut_inside_a_nested_model_is_explained(make_spec: MakeSpec, tmp_path: Path) -> None:
+    keras3.Sequential([keras3.Input((8, 8, 1)), keras_3_sequential()]).save(tmp_path / "n.keras")
+    spec = make_spec(f"reference.model={tmp_path / 'n.keras'}", "reference.cut=front")
+    with pytest.raises(AgilennError, match="inside the nested model"):
+        build_reference(spec, 3)
+
+
+def test_a_layer_of_the_users_own_is_explained_in_a_line(
+    make_spec: MakeSpec, tmp_path: Path
+) -> None:
+    class Doubled(keras3.layers.Layer):  # type: ignore[misc]
+        def call(self, tensor: object) -> object:
+            return tensor * 2  # type: ignore[operator]
+
+    keras3.Sequential([keras3.Input((8, 8, 1)), Doubled(), *keras_3_sequential().layers]).save(
+        tmp_path / "own.keras"
+    )
+    spec = make_spec(f"reference.model={tmp_path / 'own.keras'}", "reference.cut=front")
+    with pytest.raises(AgilennError) as caught:
+        build_reference(spec, 3)
+    found = caught.value.diagnostics[0]
+    assert found.code == "reference.unreadable"
+    assert "Doubled" in found.message
+    assert len(found.message) < 500
+    assert "layers of your own" in (found.hint or "")
 
 
 @pytest.mark.parametrize(
