@@ -49,63 +49,104 @@ AGILENN_INLINE typename Layer::Output rescale_sum(int32_t sum, const ChannelScal
     return static_cast<typename Layer::Output>(clamp<Layer::kLow, Layer::kHigh>(value));
 }
 
-template <class Layer, int kChannels, int kPixels>
-AGILENN_INLINE void convolve_single_products(typename Layer::Output* out,
-                                             const Window<Layer::kRows>& window, int column,
-                                             const int8_t* weights, const ChannelScale* scales) {
+// A centred activation. Where none is negative, an unsigned load serves: Cortex-M0+ has signed
+// loads without an immediate offset only, which would cost an instruction more for every product.
+template <class Layer>
+AGILENN_INLINE uint32_t load_activation(const int16_t* value) {
+    if constexpr (Layer::kNonNegative) {
+        return static_cast<uint16_t>(*value);
+    } else {
+        return static_cast<uint32_t>(static_cast<int32_t>(*value));
+    }
+}
+
+// What the weights' excess of 128 adds to every channel's sum.
+template <class Layer, int kPixels>
+AGILENN_INLINE void sum_windows(uint32_t (&excess)[kPixels], const Window<Layer::kRows>& window,
+                                int start) {
     constexpr int kPixelStep = Layer::kStride * Layer::kPixelValues;
-    int32_t sums[kChannels][kPixels] = {};
     for (int row = 0; row < window.count; ++row) {
-        const int16_t* values = window.rows[row] + column * kPixelStep;
+        const int16_t* values = window.rows[row] + start;
         for (int i = 0; i < Layer::kRunValues; ++i) {
-            int32_t taps[kChannels];
-            for (int channel = 0; channel < kChannels; ++channel) {
-                taps[channel] = *weights++;
-            }
             for (int pixel = 0; pixel < kPixels; ++pixel) {
-                const int32_t value = values[pixel * kPixelStep];
-                for (int channel = 0; channel < kChannels; ++channel) {
-                    sums[channel][pixel] += value * taps[channel];
-                }
+                excess[pixel] += load_activation<Layer>(values + pixel * kPixelStep);
             }
             ++values;
         }
     }
+    for (int pixel = 0; pixel < kPixels; ++pixel) {
+        excess[pixel] *= 128;
+    }
+}
+
+template <class Layer, int kChannels, int kPixels>
+AGILENN_INLINE void convolve_channel_group(typename Layer::Output* out,
+                                           const Window<Layer::kRows>& window, int start,
+                                           const uint32_t (&excess)[kPixels],
+                                           const uint8_t* weights, const ChannelScale* scales) {
+    constexpr int kPixelStep = Layer::kStride * Layer::kPixelValues;
+    uint32_t sums[kChannels][kPixels] = {};
+    for (int row = 0; row < window.count; ++row) {
+        const int16_t* values = window.rows[row] + start;
+#pragma GCC unroll 8
+        for (int i = 0; i < Layer::kRunValues; ++i) {
+            uint32_t activations[kPixels];
+            for (int pixel = 0; pixel < kPixels; ++pixel) {
+                activations[pixel] = load_activation<Layer>(values + pixel * kPixelStep);
+            }
+            for (int channel = 0; channel < kChannels; ++channel) {
+                const uint32_t weight = weights[channel];
+                for (int pixel = 0; pixel < kPixels; ++pixel) {
+                    sums[channel][pixel] += activations[pixel] * weight;
+                }
+            }
+            ++values;
+            weights += kChannels;
+        }
+    }
     for (int channel = 0; channel < kChannels; ++channel) {
         for (int pixel = 0; pixel < kPixels; ++pixel) {
-            out[pixel * Layer::kOutputStep + channel] =
-                rescale_sum<Layer>(sums[channel][pixel], scales[channel]);
+            const auto sum = static_cast<int32_t>(sums[channel][pixel] - excess[pixel]);
+            out[pixel * Layer::kOutputStep + channel] = rescale_sum<Layer>(sum, scales[channel]);
         }
     }
 }
 
-template <class Layer, int kChannels>
-AGILENN_INLINE void convolve_channel_group(typename Layer::Output* out,
-                                           const Window<Layer::kRows>& window, int channel) {
-    const int8_t* weights = Layer::kWeights + channel * Layer::kRows * Layer::kRunValues +
-                            window.first * kChannels * Layer::kRunValues;
-    const ChannelScale* scales = Layer::kScales + channel;
-    out += channel;
-    int column = 0;
-    for (; column + kPixelBlock <= Layer::kColumns; column += kPixelBlock) {
-        convolve_single_products<Layer, kChannels, kPixelBlock>(out + column * Layer::kOutputStep,
-                                                                window, column, weights, scales);
+template <class Layer, int kPixels>
+AGILENN_INLINE void convolve_columns(typename Layer::Output* out,
+                                     const Window<Layer::kRows>& window, int column,
+                                     const uint8_t* weights) {
+    constexpr int kChannelWeights = Layer::kRows * Layer::kRunValues;
+    const int start = column * Layer::kStride * Layer::kPixelValues;
+    const int skipped = window.first * Layer::kRunValues;
+    uint32_t excess[kPixels] = {};
+    sum_windows<Layer>(excess, window, start);
+    int channel = 0;
+    for (; channel + 2 <= Layer::kChannels; channel += 2) {
+        convolve_channel_group<Layer, 2>(out + channel, window, start, excess,
+                                         weights + channel * kChannelWeights + 2 * skipped,
+                                         Layer::kScales + channel);
     }
-    if constexpr (Layer::kColumns % kPixelBlock != 0) {
-        convolve_single_products<Layer, kChannels, Layer::kColumns % kPixelBlock>(
-            out + column * Layer::kOutputStep, window, column, weights, scales);
+    if constexpr (Layer::kChannels % 2 != 0) {
+        convolve_channel_group<Layer, 1>(out + channel, window, start, excess,
+                                         weights + channel * kChannelWeights + skipped,
+                                         Layer::kScales + channel);
     }
 }
 
-// One row of a convolution. Weights: [channel pair][kernel row][value of the run][channel].
+// One row of a convolution. Weights, each 128 more than it is: [channel pair][kernel row][value of
+// the run][channel].
 template <class Layer>
-AGILENN_INLINE void convolve_row(typename Layer::Output* out, const Window<Layer::kRows>& window) {
-    int channel = 0;
-    for (; channel + 2 <= Layer::kChannels; channel += 2) {
-        convolve_channel_group<Layer, 2>(out, window, channel);
+AGILENN_INLINE void convolve_row(typename Layer::Output* out, const Window<Layer::kRows>& window,
+                                 const uint8_t* weights) {
+    int column = 0;
+    for (; column + kPixelBlock <= Layer::kColumns; column += kPixelBlock) {
+        convolve_columns<Layer, kPixelBlock>(out + column * Layer::kOutputStep, window, column,
+                                             weights);
     }
-    if constexpr (Layer::kChannels % 2 != 0) {
-        convolve_channel_group<Layer, 1>(out, window, channel);
+    if constexpr (Layer::kColumns % kPixelBlock != 0) {
+        convolve_columns<Layer, Layer::kColumns % kPixelBlock>(out + column * Layer::kOutputStep,
+                                                               window, column, weights);
     }
 }
 

@@ -11,6 +11,7 @@ CORES = {
     "cortex-m7": ("-mcpu=cortex-m7", "-mfpu=fpv5-sp-d16", "-mfloat-abi=hard"),
     "cortex-m4": ("-mcpu=cortex-m4", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard"),
     "cortex-m33": ("-mcpu=cortex-m33", "-mfpu=fpv5-sp-d16", "-mfloat-abi=hard"),
+    "cortex-m3": ("-mcpu=cortex-m3", "-mfloat-abi=soft"),
     "cortex-m0plus": ("-mcpu=cortex-m0plus", "-mfloat-abi=soft"),
 }
 FLAGS = ("-std=gnu++17", "-fno-exceptions", "-fno-rtti", "-Wall", "-Wextra", "-Werror", "-mthumb")
@@ -93,6 +94,7 @@ def run_frame(build):
         "cortex-m7": arm_const.UC_CPU_ARM_CORTEX_M7,
         "cortex-m4": arm_const.UC_CPU_ARM_CORTEX_M4,
         "cortex-m33": arm_const.UC_CPU_ARM_CORTEX_M33,
+        "cortex-m3": arm_const.UC_CPU_ARM_CORTEX_M3,
         "cortex-m0plus": arm_const.UC_CPU_ARM_CORTEX_M0,
     }
 

@@ -19,6 +19,11 @@ from agilenn_cc.kernels.tables import format_scales, format_table
 
 HEADERS = ("portable_kernels.hpp",)
 CHANNEL_GROUP = 2
+WEIGHT_EXCESS = 128
+"""Added to convolution weights: Cortex-M0+ loads unsigned bytes with an offset, signed ones not.
+
+The sums are corrected by the sum of the window, which all output channels share.
+"""
 SCALE_BYTES = 16
 
 
@@ -56,9 +61,9 @@ def _stage(
     context: StageContext,
     scaling: Scaling,
     traits: tuple[tuple[str, str], ...],
-    function: str,
-    weights: NDArray[np.int8],
-    order: str,
+    call: str,
+    weights: str,
+    weight_bytes: int,
 ) -> StageCode:
     common = (
         ("int kColumns", str(context.output_layout.columns)),
@@ -66,12 +71,11 @@ def _stage(
         ("int kPixelValues", str(context.source_layout.pixel_values)),
         ("int kOutputStep", str(context.output_layout.pixel_values)),
     )
-    tables = format_table("int8_t", "kWeightTable", weights.tolist(), f"Weights: {order}.")
     return StageCode(
         (*common, *traits, *scaling.traits()),
-        f"kernels::portable::{function}<Layer>(out, window);",
-        tables + format_scales("kScaleTable", scaling.rows),
-        weights.size + len(scaling.rows) * SCALE_BYTES,
+        f"kernels::portable::{call};",
+        weights + format_scales("kScaleTable", scaling.rows),
+        weight_bytes + len(scaling.rows) * SCALE_BYTES,
         headers=HEADERS,
     )
 
@@ -80,7 +84,7 @@ def _scaling(context: StageContext, op: Conv2D | DepthwiseConv2D) -> Scaling:
     return layer_scaling(op, context.source, context.output, centred=context.output_layout.centred)
 
 
-def pair_channels(runs: NDArray[np.int8]) -> NDArray[np.int8]:
+def pair_channels(runs: NDArray[np.int64]) -> NDArray[np.int64]:
     """Order weights [O, rows, values] by pairs of output channels: [pair][row][value][channel]."""
     groups = [runs[o : o + CHANNEL_GROUP] for o in range(0, len(runs), CHANNEL_GROUP)]
     return np.concatenate([group.transpose(1, 2, 0).ravel() for group in groups])
@@ -96,10 +100,17 @@ def _convolution(context: StageContext, op: Conv2D) -> StageCode:
         ("int kRows", str(rows)),
         ("int kRunValues", str(run_values)),
         ("int kStride", str(op.stride[1])),
+        ("bool kNonNegative", "true" if context.source.zero_point == -128 else "false"),
     )
-    order = "[channel pair][kernel row][value of the run][channel]"
+    weights = pair_channels(runs.astype(np.int64) + WEIGHT_EXCESS)
+    comment = f"Weights + {WEIGHT_EXCESS}: [channel pair][kernel row][value of the run][channel]."
     return _stage(
-        context, _scaling(context, op), traits, "convolve_row", pair_channels(runs), order
+        context,
+        _scaling(context, op),
+        traits,
+        f"convolve_row<Layer>(out, window, {context.name}::kShiftedWeightTable)",
+        format_table("uint8_t", "kShiftedWeightTable", weights.tolist(), comment),
+        weights.size,
     )
 
 
@@ -109,14 +120,14 @@ def _depthwise(context: StageContext, op: DepthwiseConv2D) -> StageCode:
         ("int kTaps", str(op.weights.shape[1])),
         ("int kStride", str(op.stride[1])),
     )
-    order = "[kernel row][kernel column][channel]"
+    comment = "Weights: [kernel row][kernel column][channel]."
     return _stage(
         context,
         _scaling(context, op),
         traits,
-        "convolve_depthwise_row",
-        op.weights.ravel(),
-        order,
+        "convolve_depthwise_row<Layer>(out, window)",
+        format_table("int8_t", "kWeightTable", op.weights.ravel().tolist(), comment),
+        op.weights.size,
     )
 
 
