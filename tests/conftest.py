@@ -1,4 +1,11 @@
-"""A small report whose figures are easy to reason about."""
+"""What all tests share: a reproducible TensorFlow, and a report whose figures are easy to check."""
+
+import os
+
+# As agilenn_cc.learn.backend sets them; a test may load TensorFlow before that does.
+os.environ["TF_USE_LEGACY_KERAS"] = "1"
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
 
 import pytest
 
