@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from shutil import which
 
-from agilenn_cc.errors import AgilennError, ExitCode
+from agilenn_cc.errors import AgilennError, Diagnostic, ExitCode
 
 from .cproject import command_lines
 
 _INSTALL = "type: apt-get install --no-install-recommends gcc-arm-none-eabi libnewlib-arm-none-eabi"
 
+_OVERFLOW = re.compile(r"region `(\w+)' overflowed by (\d+) bytes")
+
 _SHOWN_LINES = 20  # the first error matters, the rest follows from it
+
+
+class RegionOverflowError(AgilennError):
+    """The program is larger than the board's memory; `overflow` is region to missing bytes."""
+
+    def __init__(self, overflow: dict[str, int]) -> None:
+        super().__init__(
+            ExitCode.BUDGET,
+            [
+                Diagnostic(
+                    "fit.region",
+                    f"the program does not fit: {region} is {count:,} bytes too small",
+                    hint="what you added under App/ counts too; see 'agilenn-cc analyze'",
+                )
+                for region, count in overflow.items()
+            ],
+        )
+        self.overflow = overflow
 
 
 def build_elf(
@@ -27,8 +48,9 @@ def build_elf(
     """Compile and link a project into `out_dir`; return the ELF `<project>.elf`.
 
     Beside it lie the map file and, per object, its stack usage (`.su`). The ELF holds no path of
-    this machine. `extra_flags` go to every compilation. Raises AgilennError (external) if the
-    toolchain is missing or reports an error.
+    this machine. `extra_flags` go to every compilation. Raises RegionOverflowError if the program
+    is larger than a memory region, AgilennError (external) if the toolchain is missing or reports
+    another error.
     """
     project_dir = Path(project_dir).resolve()
     out_dir = Path(out_dir).resolve()
@@ -85,6 +107,9 @@ def _linkable(link: tuple[str, ...]) -> tuple[str, ...]:
 
 def _run(command: Sequence[str], cwd: Path) -> None:
     result = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    overflow = {name: int(count) for name, count in _OVERFLOW.findall(result.stderr)}
+    if result.returncode != 0 and overflow:
+        raise RegionOverflowError(overflow)
     if result.returncode != 0:
         lines = result.stderr.strip().splitlines()
         raise AgilennError.of(

@@ -11,12 +11,14 @@ import numpy.typing as npt
 
 from agilenn_cc.cache import Cache, digest, digest_files, digest_rooms
 from agilenn_cc.emit import DeploymentMeta, emit_project
-from agilenn_cc.emit.firmware_build import build_elf
+from agilenn_cc.emit.firmware_build import RegionOverflowError, build_elf
 from agilenn_cc.emit.writer import write_tree
+from agilenn_cc.errors import AgilennError, Diagnostic, ExitCode
 from agilenn_cc.passes import Program
 from agilenn_cc.passes import compile as compile_program
 from agilenn_cc.pipeline.identity import ModelIdentity
 from agilenn_cc.quantise import QuantisedModel
+from agilenn_cc.render import human_bytes
 from agilenn_cc.serve.protocol import HEADER_BYTES
 from agilenn_cc.spec import Spec
 from agilenn_cc.targets import Target
@@ -76,14 +78,47 @@ def link_firmware(firmware: Firmware, cache: Cache) -> tuple[Path, bool]:
     """Build the project's Release configuration; return the ELF and whether it was cached.
 
     Raises:
-        AgilennError: exit code 7 if arm-none-eabi-gcc is missing or fails.
+        AgilennError: exit code 5 if it does not fit the board, 7 if arm-none-eabi-gcc is missing
+            or fails.
     """
 
     def produce(folder: Path) -> None:
         write_tree(firmware.files, folder / "project")
-        elf = build_elf(folder / "project", out_dir=folder / "out")
+        try:
+            elf = build_elf(folder / "project", out_dir=folder / "out")
+        except RegionOverflowError as error:
+            raise _does_not_fit(error, firmware.program) from error
         elf.rename(folder / ELF_NAME)
 
     key = digest({"files": firmware.key, "code": digest_rooms("emit")})
     entry, cached = cache.get("link", key, produce)
     return entry / ELF_NAME, cached
+
+
+def _does_not_fit(error: RegionOverflowError, program: Program) -> AgilennError:
+    """Return exit code 5 with one diagnostic for each region that is too small."""
+    return AgilennError(
+        ExitCode.BUDGET,
+        [
+            Diagnostic(
+                "fit.region",
+                f"the network does not fit {program.target}: {region} is {human_bytes(missing)} "
+                "too small",
+                hint=_what_is_large(program, region),
+            )
+            for region, missing in error.overflow.items()
+        ],
+    )
+
+
+def _what_is_large(program: Program, region: str) -> str:
+    """Return the largest parts of a region and how to make them smaller."""
+    placed = [(b.name, b.bytes) for b in program.buffers if b.region.lower() == region.lower()]
+    if placed:
+        advice = "use a larger stride early, fewer filters or a smaller image"
+    else:
+        placed = [(layer.name, layer.weight_bytes) for layer in program.layers]
+        advice = "use fewer filters, or dw and sep layers"
+    largest = sorted(placed, key=lambda part: -part[1])[:3]
+    parts = ", ".join(f"{name} {human_bytes(count)}" for name, count in largest)
+    return f"the largest parts are {parts}; {advice}"
