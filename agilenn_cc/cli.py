@@ -10,7 +10,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 from rich.console import Console
@@ -21,6 +21,9 @@ from agilenn_cc.errors import AgilennError, Diagnostic, ExitCode
 from agilenn_cc.pipeline.events import STAGES, Listener
 from agilenn_cc.pipeline.view import BuildView
 from agilenn_cc.render import human_bytes, render_diagnostic, table
+
+if TYPE_CHECKING:
+    from agilenn_cc.pipeline.device import CompileOptions
 
 _JSON = f"{__name__}.json"  # where a command's --json is seen by the group around it
 _BUG_HINT = "this is a defect of agilenn-cc; please report it with the lines above"
@@ -115,9 +118,36 @@ _set_option = click.option(
 _target_option = click.option(
     "--target", default="stm32f746", show_default=True, help="Board; see 'agilenn-cc targets'."
 )
+_kernels_option = click.option(
+    "--kernels", help="Kernels: specialised, portable, ...  [default: the core decides]"
+)
+_print_ir_option = click.option(
+    "--print-ir-after",
+    "passes",
+    multiple=True,
+    metavar="PASS",
+    help="Print the graph after a pass to stderr; 'import' is the graph before the first.",
+)
 _build_argument = click.argument(
     "build", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path)
 )
+
+
+def _compile_options(kernels: str | None, passes: tuple[str, ...]) -> CompileOptions:
+    from agilenn_cc.ir import Graph, format_graph
+    from agilenn_cc.passes.pipeline import pass_names
+    from agilenn_cc.pipeline.device import CompileOptions
+
+    for name in passes:
+        if name not in pass_names():
+            known = ", ".join(pass_names())
+            raise click.BadParameter(f"there is no pass '{name}'; known: {known}")
+
+    def show(name: str, graph: Graph) -> None:
+        if name in passes:
+            _err(f"--- after {name}\n{format_graph(graph)}")
+
+    return CompileOptions(kernels, show if passes else None)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -148,6 +178,8 @@ def main() -> None:
     show_default=True,
     help="Held-out images to verify and simulate with.",
 )
+@_kernels_option
+@_print_ir_option
 @_json_option
 def build(
     spec: Path,
@@ -156,6 +188,8 @@ def build(
     overrides: tuple[str, ...],
     stop_after: str | None,
     frames: int,
+    kernels: str | None,
+    passes: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Train, quantise, emit and prove the split that SPEC describes.
@@ -165,7 +199,8 @@ def build(
     """
     from agilenn_cc.pipeline.run import BuildRequest, run_build
 
-    request = BuildRequest(spec, target, output, overrides, stop_after, frames)
+    options = _compile_options(kernels, passes)
+    request = BuildRequest(spec, target, output, overrides, stop_after, frames, options)
     with _watching() as notify:
         result = run_build(request, notify)
     if as_json:
@@ -229,8 +264,17 @@ def simulate(
 @click.argument("what", metavar="SPEC|BUILD", type=click.Path(exists=True, path_type=Path))
 @_target_option
 @_set_option
+@_kernels_option
+@_print_ir_option
 @_json_option
-def analyze(what: Path, target: str, overrides: tuple[str, ...], as_json: bool) -> None:
+def analyze(
+    what: Path,
+    target: str,
+    overrides: tuple[str, ...],
+    kernels: str | None,
+    passes: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Tell sizes, instructions and fit of a SPEC (untrained, in seconds) or of a BUILD."""
     from agilenn_cc.report.schema import Report
     from agilenn_cc.report.text import analysis_text
@@ -241,7 +285,8 @@ def analyze(what: Path, target: str, overrides: tuple[str, ...], as_json: bool) 
         from agilenn_cc.pipeline.analysis import analyze_spec
 
         with _watching() as notify:
-            analysis = analyze_spec(what, target, overrides, notify)
+            options = _compile_options(kernels, passes)
+            analysis = analyze_spec(what, target, overrides, notify, options)
     if as_json:
         _out_json(analysis.model_dump(mode="json"))
     else:

@@ -11,7 +11,7 @@ import numpy as np
 
 from agilenn_cc.cache import Cache, default_root, digest, digest_rooms
 from agilenn_cc.data import dataset_classes
-from agilenn_cc.pipeline.device import compile_device, emit_firmware, link_firmware
+from agilenn_cc.pipeline.device import CompileOptions, compile_device, emit_firmware, link_firmware
 from agilenn_cc.pipeline.events import Listener, StageDone, StageStarted
 from agilenn_cc.pipeline.identity import identify
 from agilenn_cc.pipeline.payload import untrained_payload
@@ -29,7 +29,11 @@ FRAMES = 2
 
 
 def analyze_spec(
-    path: Path, target_name: str, overrides: tuple[str, ...], notify: Listener
+    path: Path,
+    target_name: str,
+    overrides: tuple[str, ...],
+    notify: Listener,
+    options: CompileOptions | None = None,
 ) -> Report:
     """Return the report of the untrained network of a spec: sizes and counts, no accuracies.
 
@@ -37,16 +41,22 @@ def analyze_spec(
         AgilennError: exit codes 3 (spec), 4 (unsupported), 5 (does not fit), 7 (external tool).
     """
     spec, target = load_spec(path, overrides), load_target(target_name)
-    return analyze(spec, target, Cache(default_root()), notify)
+    return analyze(spec, target, Cache(default_root()), notify, options)
 
 
-def analyze(spec: Spec, target: Target, cache: Cache, notify: Listener) -> Report:
+def analyze(
+    spec: Spec,
+    target: Target,
+    cache: Cache,
+    notify: Listener,
+    options: CompileOptions | None = None,
+) -> Report:
     """Compile, link and run the untrained network; see `analyze_spec`."""
     began = time.monotonic()
     notify(StageStarted("analyze"))
     model = untrained(spec, dataset_classes(spec.dataset, spec.base_dir, where=spec.where))
     identity = identify(model, b"", spec.payload.codec)
-    program = compile_device(spec, target, model, identity)
+    program = compile_device(target, model, identity, options or CompileOptions())
     shape = (FRAMES, *program.input_shape)
     images = np.random.default_rng(spec.seed).integers(0, 256, shape, dtype=np.uint8)
     firmware = emit_firmware(spec, target, program, model.alpha, images)

@@ -16,6 +16,7 @@ from agilenn_cc.emit.writer import write_tree
 from agilenn_cc.errors import AgilennError, Diagnostic, ExitCode
 from agilenn_cc.passes import Program
 from agilenn_cc.passes import compile as compile_program
+from agilenn_cc.passes.pipeline import Observer
 from agilenn_cc.pipeline.identity import ModelIdentity
 from agilenn_cc.quantise import QuantisedModel
 from agilenn_cc.render import human_bytes
@@ -24,6 +25,14 @@ from agilenn_cc.spec import Spec
 from agilenn_cc.targets import Target
 
 ELF_NAME = "firmware.elf"
+
+
+@dataclass(frozen=True)
+class CompileOptions:
+    """How to compile: the kernels (None: the target's core decides), who watches the passes."""
+
+    kernels: str | None = None
+    observe: Observer | None = None
 
 
 @dataclass(frozen=True)
@@ -36,7 +45,7 @@ class Firmware:
 
 
 def compile_device(
-    spec: Spec, target: Target, model: QuantisedModel, identity: ModelIdentity
+    target: Target, model: QuantisedModel, identity: ModelIdentity, options: CompileOptions
 ) -> Program:
     """Compile the device graph for a target."""
     return compile_program(
@@ -46,6 +55,8 @@ def compile_device(
         alpha=model.alpha,
         classes=model.classes,
         levels=len(model.levels),
+        kernels=options.kernels,
+        observe=options.observe,
     )
 
 

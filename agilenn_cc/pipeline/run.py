@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from agilenn_cc.emit.writer import write_tree
 from agilenn_cc.pipeline.analysis import analyze
 from agilenn_cc.pipeline.budget import check_budget
 from agilenn_cc.pipeline.device import (
+    CompileOptions,
     Firmware,
     compile_device,
     emit_firmware,
@@ -49,6 +50,7 @@ class BuildRequest:
     overrides: tuple[str, ...] = ()
     stop_after: str | None = None
     frames: int = 100
+    options: CompileOptions = field(default_factory=CompileOptions)
     cache_root: Path | None = None
 
 
@@ -109,16 +111,22 @@ def run_build(request: BuildRequest, notify: Listener) -> BuildResult:
     cache = Cache(request.cache_root or default_root())
     stages = _Stages(notify, request.stop_after)
     try:
-        report = _build(spec, target, directory, cache, request.frames, stages)
+        report = _build(spec, target, directory, cache, request, stages)
     except _StopBuildError:
         report = None
     return BuildResult(directory, report, stages.cached)
 
 
 def _build(
-    spec: Spec, target: Target, directory: Path, cache: Cache, frames: int, stages: _Stages
+    spec: Spec,
+    target: Target,
+    directory: Path,
+    cache: Cache,
+    request: BuildRequest,
+    stages: _Stages,
 ) -> Report:
-    check_budget(spec, analyze(spec, target, cache, stages.listen))
+    early = CompileOptions(request.options.kernels)
+    check_budget(spec, analyze(spec, target, cache, stages.listen, early))
     data = LazyDataset(spec, stages.listen)
     began = stages.start("data")
     stages.done("data", began, note=data.key[:12])
@@ -126,7 +134,7 @@ def _build(
     learned = quantise_split(spec, data, split_folder, train_key, cache, stages.listen)
 
     began = stages.start("compile")
-    program = compile_device(spec, target, learned.model, learned.identity)
+    program = compile_device(target, learned.model, learned.identity, request.options)
     payload = measure_payload(spec, learned.test_indices)
     stages.done("compile", began, note=f"{len(program.stages)} row stages")
 
@@ -140,7 +148,7 @@ def _build(
     stages.done("link", began, cached)
 
     began = stages.start("verify")
-    held_out = held_out_frames(learned, data, frames, cache)
+    held_out = held_out_frames(learned, data, request.frames, cache)
     proof, cached = prove_tensors(elf, firmware, learned, target, held_out, cache)
     note = f"{proof.tensors} tensors x {proof.samples} images, all equal"
     stages.done("verify", began, cached, note)
