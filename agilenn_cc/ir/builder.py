@@ -57,9 +57,16 @@ class GraphBuilder:
         """Return the type of a tensor added before."""
         return self._tensors[tensor]
 
-    def input(self, shape: Sequence[int], name: str = "input") -> str:
-        """Add the pixel input: scale 1/128, zero point 0."""
-        self._tensors[name] = TensorType(tuple(shape), 1 / 128, 0)
+    def input(
+        self,
+        shape: Sequence[int],
+        name: str = "input",
+        *,
+        scale: float = 1 / 128,
+        zero_point: int = 0,
+    ) -> str:
+        """Add the pixel input; networks of a spec have scale 1/128 and zero point 0."""
+        self._tensors[name] = TensorType(tuple(shape), scale, zero_point)
         self._inputs.append(name)
         return name
 

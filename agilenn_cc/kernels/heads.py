@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from agilenn_cc.ir.graph import Graph
-from agilenn_cc.ir.ops import Add, FullyConnected, Lookup, Mean, Op
+from agilenn_cc.ir.ops import Add, FullyConnected, Lookup, Mean, Op, Pad, Softmax
 from agilenn_cc.kernels.base import RowLayout, StageCode
 from agilenn_cc.kernels.scaling import layer_scaling
 from agilenn_cc.kernels.tables import format_scales, format_table
@@ -94,6 +94,54 @@ def generate_add(
     return StageCode(traits, "", format_scales("kScaleTable", scales), 48)
 
 
+def generate_pad(
+    op: Pad, graph: Graph, layout: RowLayout, output: RowLayout, depth: int
+) -> StageCode:
+    """Rows of zeros and rows between zeros; `depth` rows of the image are in its ring."""
+    source = graph.tensors[op.inputs[0]]
+    rows, columns, channels = source.shape
+    zero_point = source.zero_point
+    stored_zero = 0 if output.centred else zero_point
+    traits: Traits = (
+        ("int kInputRows", str(rows)),
+        ("int kInputColumns", str(columns)),
+        ("int kChannels", str(channels)),
+        ("int kPixelValues", str(layout.pixel_values)),
+        ("int kRowValues", str(layout.row_values)),
+        ("int kDepth", str(depth)),
+        ("int kOutputStep", str(output.pixel_values)),
+        ("int kTop", str(op.padding[0])),
+        ("int kLeft", str(op.padding[2])),
+        ("int kRight", str(op.padding[3])),
+        ("int kOffset", str((zero_point if layout.centred else 0) - zero_point + stored_zero)),
+        ("int kZero", str(stored_zero)),
+    )
+    return StageCode(traits, "", "", 0, headers=("padding_kernels.hpp",))
+
+
+def generate_softmax(op: Softmax, graph: Graph) -> StageCode:
+    """A softmax over a vector."""
+    traits: Traits = (
+        ("int kChannels", str(graph.tensors[op.output].channels)),
+        ("int32_t kMultiplier", str(int(op.multiplier[0]))),
+        ("int32_t kShift", str(-int(op.shift[0]))),
+        ("int32_t kDiffMin", str(op.diff_min)),
+    )
+    return StageCode(traits, "", "", 0, headers=("softmax_kernels.hpp",))
+
+
+def generate_vector(op: Op, graph: Graph) -> StageCode:
+    """Return the constants of an operator on vectors."""
+    if isinstance(op, FullyConnected):
+        return generate_dense(op, graph, None)
+    if isinstance(op, Softmax):
+        return generate_softmax(op, graph)
+    assert isinstance(op, Add)
+    channels = graph.tensors[op.output].channels
+    vector = RowLayout(1, channels, channels, centred=False)
+    return generate_add(op, graph, (vector, vector), vector)
+
+
 def generate_lookup(op: Lookup, graph: Graph, layout: RowLayout, channels: int) -> StageCode:
     """The quantiser's table, indexed by the byte of the feature."""
     source = graph.tensors[op.inputs[0]]
@@ -109,11 +157,19 @@ def generate_lookup(op: Lookup, graph: Graph, layout: RowLayout, channels: int) 
 
 
 def generate_head(
-    op: Op, graph: Graph, layouts: Mapping[str, RowLayout], sources: tuple[str, ...], channels: int
+    op: Op,
+    graph: Graph,
+    layouts: Mapping[str, RowLayout],
+    depths: Mapping[str, int],
+    sources: tuple[str, ...],
+    channels: int,
 ) -> StageCode:
     """Return the constants of a stage without a window; `sources` are the tensors it reads."""
     if isinstance(op, FullyConnected):
-        return generate_dense(op, graph, layouts[sources[0]] if sources else None)
+        return generate_dense(op, graph, layouts[sources[0]])
+    if isinstance(op, Pad):
+        depth = -(-depths[sources[0]] // layouts[sources[0]].block_rows)
+        return generate_pad(op, graph, layouts[sources[0]], layouts[op.output], depth)
     if isinstance(op, Mean):
         return generate_mean(op, graph, layouts[sources[0]], channels)
     if isinstance(op, Add):

@@ -8,16 +8,20 @@ from dataclasses import dataclass
 from agilenn_cc.errors import AgilennError, Diagnostic, ExitCode
 from agilenn_cc.ir.graph import Graph
 from agilenn_cc.kernels.base import Kernel, RowLayout, StageCode, StageContext
-from agilenn_cc.kernels.heads import generate_head
+from agilenn_cc.kernels.heads import generate_head, generate_vector
 from agilenn_cc.passes.layouts import choose_layouts
 from agilenn_cc.passes.pipeline import Observer, run_passes
-from agilenn_cc.passes.schedule import ring_depths
+from agilenn_cc.passes.schedule import run_schedule
 from agilenn_cc.passes.stream import Node, Stream, build_stream
+from agilenn_cc.passes.vectors import vector_triggers
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that the source text is written from."""
+    """Everything that the source text is written from.
+
+    `triggers` names, for each vector stage, the stage whose last row completes its operands.
+    """
 
     graph: Graph
     stream: Stream
@@ -25,6 +29,7 @@ class Plan:
     depths: Mapping[str, int]
     kernels: Mapping[str, Kernel]
     code: Mapping[str, StageCode]
+    triggers: Mapping[str, str]
 
     @property
     def headers(self) -> tuple[str, ...]:
@@ -59,6 +64,7 @@ def make_plan(
     }
     _check(graph, stream, kernels)
     layouts = choose_layouts(graph, stream, kernels)
+    schedule = run_schedule(stream)
     code: dict[str, StageCode] = {}
     for node in stream.nodes:
         if node.kind == "window":
@@ -66,10 +72,13 @@ def make_plan(
         elif node.op is not None:
             bases = tuple(view.base for view in node.sources)
             channels = node.sources[0].channels
-            code[node.name] = generate_head(node.op, graph, layouts, bases, channels)
+            code[node.name] = generate_head(
+                node.op, graph, layouts, schedule.depths, bases, channels
+            )
     for name, op in stream.vectors:
-        code[name] = generate_head(op, graph, layouts, (), 0)
-    return Plan(graph, stream, layouts, ring_depths(stream), kernels, code)
+        code[name] = generate_vector(op, graph)
+    triggers = vector_triggers(stream, schedule.order)
+    return Plan(graph, stream, layouts, schedule.depths, kernels, code, triggers)
 
 
 def _context(graph: Graph, node: Node, layouts: Mapping[str, RowLayout]) -> StageContext:

@@ -1,14 +1,23 @@
-"""Finds how many rows each ring must hold, by running the row schedule without values."""
+"""Finds how deep each ring must be and which stage ends when, by a schedule without values."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from agilenn_cc.passes.stream import Node, Stream
 
 
-def ring_depths(stream: Stream) -> Mapping[str, int]:
-    """Return the rows that each stored tensor's ring needs.
+@dataclass(frozen=True)
+class Schedule:
+    """Rows that each stored tensor's ring needs, and the stages in the order of their last rows."""
+
+    depths: Mapping[str, int]
+    order: tuple[str, ...]
+
+
+def run_schedule(stream: Stream) -> Schedule:
+    """Follow one frame through the stages.
 
     The emitted code computes a row as soon as its inputs exist, depth first; the same order is
     followed here. A row may be overwritten once no stage will read it again.
@@ -17,6 +26,7 @@ def ring_depths(stream: Stream) -> Mapping[str, int]:
     finished = {node.name: 0 for node in stream.nodes}
     written = dict.fromkeys(heights, 0)
     depths = dict.fromkeys(heights, 1)
+    order: list[str] = []
     readers = {tensor: stream.readers(tensor) for tensor in heights}
 
     def ready(node: Node) -> bool:
@@ -27,6 +37,8 @@ def ring_depths(stream: Stream) -> Mapping[str, int]:
 
     def finish_row(node: Node) -> None:
         finished[node.name] += 1
+        if finished[node.name] == node.rows:
+            order.append(node.name)
         if node.output is None:
             return
         tensor = node.output
@@ -45,4 +57,4 @@ def ring_depths(stream: Stream) -> Mapping[str, int]:
     source = stream.nodes[0]
     for _ in range(source.rows):
         finish_row(source)
-    return depths
+    return Schedule(depths, tuple(order))

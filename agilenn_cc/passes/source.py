@@ -13,6 +13,7 @@ from agilenn_cc.passes.plan import Plan
 from agilenn_cc.passes.stages import Function, stage_text
 from agilenn_cc.passes.stream import Node
 from agilenn_cc.passes.text import fill
+from agilenn_cc.passes.vectors import vector_body, vector_signature
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,7 @@ def _struct(name: str, code: StageCode, output: str | None) -> str:
 
 
 def _output_type(plan: Plan, node: Node) -> str | None:
-    if node.kind in ("window", "add"):
+    if node.kind in ("window", "add", "pad"):
         assert node.output is not None
         return plan.layouts[node.output].element
     return "int8_t" if node.kind in ("mean", "image-dense") else None
@@ -154,13 +155,8 @@ def _output_type(plan: Plan, node: Node) -> str | None:
 
 def _functions(plan: Plan) -> list[Function]:
     functions = [f for node in plan.stream.nodes for f in stage_text(plan, node).functions]
-    for name, _ in plan.stream.vectors:
-        functions.append(
-            Function(
-                f"void {name}_vector(int8_t* out, const int8_t* values)",
-                f"    kernels::multiply_vector<{camel(name)}>(out, values);",
-            )
-        )
+    for name, op in plan.stream.vectors:
+        functions.append(Function(vector_signature(name, op), vector_body(camel(name), op)))
     return functions
 
 

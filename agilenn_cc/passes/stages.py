@@ -8,6 +8,7 @@ from agilenn_cc.ir.types import Padding
 from agilenn_cc.passes.plan import Plan
 from agilenn_cc.passes.stream import Node
 from agilenn_cc.passes.text import assignment, condition, fill
+from agilenn_cc.passes.vectors import vector_arguments
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ def stage_text(plan: Plan, node: Node) -> StageText:
         "input": _input,
         "window": _window,
         "copy": _copy,
+        "pad": _pad,
         "add": _add,
         "mean": _mean,
         "image-dense": _image_dense,
@@ -86,10 +88,13 @@ def _input(plan: Plan, node: Node) -> StageText:
         group, step = columns * channels, columns * channels
     else:
         group, step = channels, layout.pixel_values
+    zero_point = plan.graph.tensors[node.output].zero_point
+    sizes = [columns * channels, group, step, *([128 + zero_point] if zero_point else [])]
+    arguments = ", ".join(map(str, sizes))
     functions = (
         Function(
             f"void {node.name}_row(int16_t* out, const uint8_t* pixels)",
-            f"    kernels::expand_pixels<{columns * channels}, {group}, {step}>(out, pixels);",
+            f"    kernels::expand_pixels<{arguments}>(out, pixels);",
         ),
     )
     advance = f"""\
@@ -185,6 +190,24 @@ def _copy(plan: Plan, node: Node) -> StageText:
     return StageText(functions, _loop(plan, node, body))
 
 
+def _pad(plan: Plan, node: Node) -> StageText:
+    assert node.output is not None
+    view = node.sources[0]
+    output = plan.layouts[node.output].element
+    functions = (
+        Function(
+            f"void {node.name}_row({output}* out, const {_element(plan, node)}* ring, int row)",
+            f"    kernels::pad_row<{_camel(node.name)}>(out, ring, row);",
+        ),
+    )
+    layout = plan.layouts[view.base]
+    start = layout.left * layout.pixel_values + view.begin
+    ring = f"{_source_name(plan, view.base)}_rows" + (f" + {start}" if start else "")
+    row = f"done.{node.name}"
+    body = _call(node, _row(plan, node.output, row), ring, row)
+    return StageText(functions, _loop(plan, node, body))
+
+
 def _add(plan: Plan, node: Node) -> StageText:
     assert node.output is not None
     element = plan.layouts[node.output].element
@@ -204,12 +227,10 @@ def _add(plan: Plan, node: Node) -> StageText:
 def _finish(plan: Plan, node: Node) -> str:
     """Return the calls that run once the last row has been summed."""
     lines = [f"{node.name}_finish({node.name}_values, {node.name}_sums);"]
-    assert node.op is not None
-    have = {node.op.output: f"{node.name}_values"}
     for name, op in plan.stream.vectors:
-        if op.inputs[0] in have:
-            lines.append(f"{name}_vector({name}_values, {have[op.inputs[0]]});")
-            have[op.output] = f"{name}_values"
+        if plan.triggers[name] == node.name:
+            operands = ", ".join(vector_arguments(plan.stream, op))
+            lines.append(f"{name}_vector({name}_values, {operands});")
     calls = "".join(f"            {line}\n" for line in lines)
     last = f"done.{node.name} + 1 == {node.rows}"
     return f"        if ({last}) {{\n{calls}        }}\n"

@@ -13,8 +13,10 @@ from agilenn_cc.ir.ops import (
     Lookup,
     Mean,
     Op,
+    Pad,
     Reshape,
     Slice,
+    Softmax,
     window_of,
 )
 
@@ -60,8 +62,8 @@ class View:
 class Node:
     """One stage of the row stream.
 
-    kind: `input`, `window`, `copy` (a slice with its own rows), `add`, `mean`, `image-dense`,
-    `lookup`; `output` names the stored tensor that its rows go to, or None.
+    kind: `input`, `window`, `copy` (a slice with its own rows), `pad`, `add`, `mean`,
+    `image-dense`, `lookup`; `output` names the stored tensor that its rows go to, or None.
     """
 
     kind: str
@@ -149,6 +151,7 @@ class _Builder:
         self._views[source] = View(source, 0, shape[-1])
         for op in graph.ops:
             self._place(op)
+        self._check_outputs()
         if self._problems:
             raise AgilennError(
                 ExitCode.UNSUPPORTED,
@@ -178,6 +181,9 @@ class _Builder:
             self._stage("copy", op, (part,), EVERY_ROW, stores=True)
         elif isinstance(op, Reshape) and not self._is_image(op.output):
             self._views[op.output] = self._views[op.inputs[0]]
+        elif isinstance(op, Pad):
+            use = RowUse(1, 1, op.padding[0])
+            self._stage("pad", op, (self._views[op.inputs[0]],), use, stores=True)
         elif isinstance(op, Add):
             views = tuple(self._views[name] for name in op.inputs)
             self._stage("add", op, views, EVERY_ROW, stores=True)
@@ -195,10 +201,19 @@ class _Builder:
         view = self._views.get(op.inputs[0])
         if view is not None and isinstance(op, FullyConnected):
             self._stage("image-dense", op, (view,), EVERY_ROW, stores=False)
-        elif isinstance(op, FullyConnected):
+        elif any(name in self._views for name in op.inputs):
+            self._unsupported(op, "needs a vector, not the flattened pixels of an image")
+        elif isinstance(op, FullyConnected | Softmax | Add):
             self._vectors.append((identifier(op.name, self._taken), op))
         else:
             self._unsupported(op, "on a vector is not available on the device")
+
+    def _check_outputs(self) -> None:
+        for name in self._graph.outputs:
+            producer = self._graph.producer(name)
+            if producer is None or (name in self._views and not isinstance(producer, Lookup)):
+                kind = self._graph.tensors[name].shape
+                self._problems.append(f"output '{name}' is an image of shape {kind}, not a vector")
 
     def _unsupported(self, op: Op, reason: str) -> None:
         self._problems.append(f"layer '{op.name}': {type(op).__name__} {reason}")

@@ -566,12 +566,13 @@ AGILENN_INLINE void copy_channels(Output* out, const Input* row) {
     }
 }
 
-// Raw pixels to centred values; groups of kGroup values lie kGroupStep apart.
-template <int kPixelBytes, int kGroup, int kGroupStep>
+// Raw pixels to centred values: kZero is the byte of real zero. Groups of kGroup values lie
+// kGroupStep apart.
+template <int kPixelBytes, int kGroup, int kGroupStep, int kZero = 128>
 AGILENN_INLINE void expand_pixels(int16_t* out, const uint8_t* pixels) {
     for (int group = 0; group < kPixelBytes / kGroup; ++group) {
         for (int i = 0; i < kGroup; ++i) {
-            out[i] = static_cast<int16_t>(*pixels++ - 128);
+            out[i] = static_cast<int16_t>(*pixels++ - kZero);
         }
         out += kGroupStep;
     }
