@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -17,6 +18,8 @@ import platformdirs
 from agilenn_cc.errors import AgilennError, ExitCode
 
 _PACKAGE = Path(__file__).resolve().parent
+_SEAL = ".sealed.json"  # SHA-256 of every file of an entry, written last
+_DISK_ERRORS = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM))
 
 
 def digest(value: Any) -> str:
@@ -57,6 +60,23 @@ def default_root() -> Path:
     return Path(configured) if configured else Path(platformdirs.user_cache_dir("agilenn-cc"))
 
 
+def _digests(folder: Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): digest_bytes(path.read_bytes())
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != _SEAL
+    }
+
+
+def _is_whole(entry: Path) -> bool:
+    """Whether an entry holds exactly what was put there: disks fill up, machines lose power."""
+    try:
+        sealed = json.loads((entry / _SEAL).read_text())
+        return bool(sealed == _digests(entry))
+    except (OSError, ValueError):
+        return False
+
+
 @dataclass(frozen=True)
 class Cache:
     """A folder of results; an entry appears whole or not at all."""
@@ -66,19 +86,24 @@ class Cache:
     def get(self, stage: str, key: str, produce: Callable[[Path], None]) -> tuple[Path, bool]:
         """Return the entry's folder and whether it was there; `produce` fills a new one.
 
+        An entry that is no longer as it was written is produced anew.
+
         Raises:
-            AgilennError: exit code 7 if the cache folder cannot be written.
+            AgilennError: exit code 7 if the cache folder cannot be written or is full.
         """
         entry = self.root / stage / key[:32]
-        if entry.is_dir():
+        if entry.is_dir() and _is_whole(entry):
             return entry, True
         try:
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            entry.unlink(missing_ok=True)
             entry.parent.mkdir(parents=True, exist_ok=True)
             staging = Path(tempfile.mkdtemp(prefix=".new-", dir=entry.parent))
         except OSError as error:
             raise self._unwritable(error) from error
         try:
-            produce(staging)
+            self._fill(staging, produce)
             try:
                 staging.rename(entry)
             except OSError:
@@ -87,6 +112,16 @@ class Cache:
         finally:
             shutil.rmtree(staging, ignore_errors=True)
         return entry, False
+
+    def _fill(self, staging: Path, produce: Callable[[Path], None]) -> None:
+        try:
+            produce(staging)
+            (staging / _SEAL).write_text(json.dumps(_digests(staging)))
+        except (OSError, AgilennError) as error:
+            cause = error if isinstance(error, OSError) else error.__cause__
+            if isinstance(cause, OSError) and cause.errno in _DISK_ERRORS:
+                raise self._unwritable(cause) from error
+            raise
 
     def work(self, stage: str, key: str) -> Path:
         """Return a folder for the checkpoints of an unfinished result."""

@@ -1,5 +1,7 @@
 """The cache: entries are whole or absent, and keys follow content."""
 
+import errno
+import shutil
 from pathlib import Path
 
 import pytest
@@ -57,6 +59,51 @@ def test_unwritable_root_is_the_users_error(tmp_path: Path) -> None:
         Cache(blocked / "cache").get("stage", "key", fill("x"))
     assert caught.value.exit_code == ExitCode.EXTERNAL
     assert "AGILENN_CACHE" in (caught.value.diagnostics[0].hint or "")
+
+
+@pytest.mark.parametrize("damage", ["truncate", "remove", "add", "unseal", "file"])
+def test_a_damaged_entry_is_produced_anew(tmp_path: Path, damage: str) -> None:
+    cache = Cache(tmp_path)
+    entry, _ = cache.get("stage", "key", fill("whole"))
+    if damage == "truncate":
+        (entry / "value").write_text("who")
+    elif damage == "remove":
+        (entry / "value").unlink()
+    elif damage == "add":
+        (entry / "more").write_text("more")
+    elif damage == "unseal":
+        (entry / ".sealed.json").write_text("{")
+    else:
+        shutil.rmtree(entry)
+        entry.write_text("no folder")
+    entry, cached = cache.get("stage", "key", fill("again"))
+    assert not cached
+    assert (entry / "value").read_text() == "again"
+    assert cache.get("stage", "key", fill("never"))[1]
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_full_disk_is_told_as_the_caches(tmp_path: Path, wrapped: bool) -> None:
+    def produce(folder: Path) -> None:
+        full = OSError(errno.ENOSPC, "No space left on device", str(folder))
+        if not wrapped:
+            raise full
+        raise AgilennError.of(ExitCode.EXTERNAL, "emit.unwritable", "choose -o") from full
+
+    with pytest.raises(AgilennError) as caught:
+        Cache(tmp_path).get("stage", "key", produce)
+    assert caught.value.exit_code == ExitCode.EXTERNAL
+    assert caught.value.diagnostics[0].code == "cache.unwritable"
+    assert "No space left" in caught.value.diagnostics[0].message
+    assert list((tmp_path / "stage").iterdir()) == []
+
+
+def test_an_error_that_is_not_the_disks_is_passed_on(tmp_path: Path) -> None:
+    def produce(_folder: Path) -> None:
+        raise FileNotFoundError(errno.ENOENT, "No such file", "data.npz")
+
+    with pytest.raises(FileNotFoundError):
+        Cache(tmp_path).get("stage", "key", produce)
 
 
 def test_digest_ignores_key_order_and_sees_values() -> None:
