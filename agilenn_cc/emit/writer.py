@@ -45,12 +45,31 @@ def write_tree(
         return _write(files, Path(directory), prefixes)
     except OSError as error:
         place = error.filename or directory
-        raise AgilennError.of(
-            ExitCode.EXTERNAL,
-            "emit.unwritable",
-            f"cannot write {place}: {error.strerror or error}",
-            hint="choose another folder with -o, or make this one writable; nothing was changed",
-        ) from error
+        raise _unwritable(place, error.strerror or str(error)) from error
+
+
+def require_writable(directory: Path) -> None:
+    """Raise AgilennError (external) if `directory` plainly cannot be written or made.
+
+    Told before the hours of a training; what cannot be known so early (a full disk) `write_tree`
+    tells.
+    """
+    place = directory.absolute()
+    while not os.path.lexists(place):
+        place = place.parent
+    if not place.is_dir():
+        raise _unwritable(directory, f"{place} is no folder")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise _unwritable(directory, f"{place} is not yours to write")
+
+
+def _unwritable(place: str | Path, reason: str) -> AgilennError:
+    return AgilennError.of(
+        ExitCode.EXTERNAL,
+        "emit.unwritable",
+        f"cannot write {place}: {reason}",
+        hint="choose another folder with -o, or make this one writable; nothing was changed",
+    )
 
 
 def _check_path(path: str) -> None:

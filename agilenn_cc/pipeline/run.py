@@ -11,7 +11,7 @@ from typing import Any
 from agilenn_cc.builds import BUILD_ROOT
 from agilenn_cc.cache import Cache, default_root, digest_bytes
 from agilenn_cc.emit.server import emit_server
-from agilenn_cc.emit.writer import write_tree
+from agilenn_cc.emit.writer import require_writable, write_tree
 from agilenn_cc.pipeline.analysis import analyze
 from agilenn_cc.pipeline.budget import check_budget
 from agilenn_cc.pipeline.device import (
@@ -108,6 +108,7 @@ def run_build(request: BuildRequest, notify: Listener) -> BuildResult:
     spec = load_spec(request.spec, request.overrides)
     target = load_target(request.target)
     directory = request.output or BUILD_ROOT / f"{spec.name}-{request.target}"
+    require_writable(directory)
     cache = Cache(request.cache_root or default_root())
     stages = _Stages(notify, request.stop_after)
     try:
