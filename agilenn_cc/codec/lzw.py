@@ -89,7 +89,13 @@ class LzwCodec:
     wire_id: int
     variable: bool
 
-    def encode(self, symbols: NDArray[np.uint8], levels: int, capacity: int) -> list[Fragment]:
+    def train(self, indices: NDArray[np.uint8], levels: int) -> bytes:
+        """See `Codec.train`: there are no tables."""
+        return b""
+
+    def encode(
+        self, symbols: NDArray[np.uint8], levels: int, capacity: int, tables: bytes = b""
+    ) -> list[Fragment]:
         """See `Codec.encode`: a fragment ends before the first symbol that does not fit."""
         return [encoder.finish() for encoder in self._encoders(symbols, levels, capacity)]
 
@@ -101,7 +107,14 @@ class LzwCodec:
             sequences.append([code for code, _width in encoder.codes])
         return sequences
 
-    def decode(self, payload: bytes, count: int, levels: int) -> NDArray[np.uint8]:
+    def decode(
+        self,
+        payload: bytes,
+        count: int,
+        levels: int,
+        first_symbol: int = 0,
+        tables: bytes = b"",
+    ) -> NDArray[np.uint8]:
         """See `Codec.decode`."""
         decoder = decode_lzw_variable if self.variable else decode_lzw
         return decoder(payload, count, levels)

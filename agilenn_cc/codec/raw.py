@@ -19,7 +19,13 @@ class RawCodec:
     name: str = "raw"
     wire_id: int = RAW_ID
 
-    def encode(self, symbols: NDArray[np.uint8], levels: int, capacity: int) -> list[Fragment]:
+    def train(self, indices: NDArray[np.uint8], levels: int) -> bytes:
+        """See `Codec.train`: there are no tables."""
+        return b""
+
+    def encode(
+        self, symbols: NDArray[np.uint8], levels: int, capacity: int, tables: bytes = b""
+    ) -> list[Fragment]:
         """See `Codec.encode`: every fragment but the last holds all symbols that fit."""
         flat = checked_symbols(symbols, levels)
         width = raw_symbol_bits(levels)
@@ -35,7 +41,14 @@ class RawCodec:
             )
         ]
 
-    def decode(self, payload: bytes, count: int, levels: int) -> NDArray[np.uint8]:
+    def decode(
+        self,
+        payload: bytes,
+        count: int,
+        levels: int,
+        first_symbol: int = 0,
+        tables: bytes = b"",
+    ) -> NDArray[np.uint8]:
         """See `Codec.decode`."""
         return decode_raw(payload, count, levels)
 

@@ -37,17 +37,34 @@ class Codec(Protocol):
         """Byte 18 of a request datagram."""
         ...
 
-    def encode(self, symbols: NDArray[np.uint8], levels: int, capacity: int) -> list[Fragment]:
-        """Encode uint8 [n] symbols into fragments of at most `capacity` bytes each.
+    def train(self, indices: NDArray[np.uint8], levels: int) -> bytes:
+        """Return the codec's tables for uint8 [N, rows, columns, channels] training indices.
 
-        The fragments end at the same symbols and hold the same bytes as those of the C++
-        encoder. Raises `ValueError` for levels outside 2..255, a symbol that is not below
-        `levels`, or a capacity that holds no symbol.
+        They are canonical: the same indices give the same bytes, which are part of the model's
+        identity. Empty if the codec has no tables.
         """
         ...
 
-    def decode(self, payload: bytes, count: int, levels: int) -> NDArray[np.uint8]:
-        """Decode the `count` symbols of one fragment to uint8 [count].
+    def encode(
+        self, symbols: NDArray[np.uint8], levels: int, capacity: int, tables: bytes = b""
+    ) -> list[Fragment]:
+        """Encode uint8 [n] symbols of one inference, from its first on, into fragments.
+
+        Each has at most `capacity` bytes. The fragments end at the same symbols and hold the same
+        bytes as those of the C++ encoder. Raises `ValueError` for levels outside 2..255, a symbol
+        that is not below `levels`, a capacity that holds no symbol, or tables that do not fit.
+        """
+        ...
+
+    def decode(
+        self,
+        payload: bytes,
+        count: int,
+        levels: int,
+        first_symbol: int = 0,
+        tables: bytes = b"",
+    ) -> NDArray[np.uint8]:
+        """Decode the fragment that begins at symbol `first_symbol` to uint8 [count].
 
         Raises `agilenn_cc.serve.DecodeError` if no encoder could have written the payload.
         """
@@ -80,7 +97,7 @@ def get_codec(name: str) -> Codec:
         raise AgilennError.of(
             ExitCode.EXTERNAL,
             "codec.broken",
-            f"'{found[0].value}' is not a codec: it lacks name, wire_id, encode or decode",
+            f"'{found[0].value}' is not a codec: it lacks name, wire_id, train, encode or decode",
             hint="see agilenn_cc.codec.Codec",
         )
     return codec

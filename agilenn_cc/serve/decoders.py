@@ -13,6 +13,8 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from .context_decoder import decode_context
+from .context_model import parse_tables
 from .errors import DecodeError
 
 LZW_CODE_BITS = 12
@@ -21,7 +23,7 @@ LZW_CODE_BITS = 12
 LZW_MAX_CODES = 1 << LZW_CODE_BITS
 """The dictionary freezes when this many codes are in use."""
 
-RAW_ID, LZW_ID, LZW_VARIABLE_ID = 0, 1, 2
+RAW_ID, LZW_ID, LZW_VARIABLE_ID, CONTEXT_ID = 0, 1, 2, 3
 """Wire ids: byte 18 of a request."""
 
 Decoder = Callable[[bytes, int, int], NDArray[np.uint8]]
@@ -64,10 +66,29 @@ def decode_lzw_variable(payload: bytes, count: int, levels: int) -> NDArray[np.u
     return _decode_lzw(payload, count, levels, lzw_code_bits)
 
 
-DECODERS: Mapping[int, Decoder] = MappingProxyType(
+FragmentDecoder = Callable[[bytes, int, int], NDArray[np.uint8]]
+"""(payload, count of symbols, first symbol) -> uint8 [count]; raises DecodeError."""
+
+_TABLELESS: Mapping[int, Decoder] = MappingProxyType(
     {RAW_ID: decode_raw, LZW_ID: decode_lzw, LZW_VARIABLE_ID: decode_lzw_variable}
 )
-"""Wire id to decoder."""
+
+
+def fragment_decoder(wire_id: int, levels: int, tables: bytes) -> FragmentDecoder:
+    """Return the decoder of a codec with its tables (none for all but `context`).
+
+    Raises `ValueError` if there is no such codec, or the tables are not its own.
+    """
+    if wire_id == CONTEXT_ID:
+        if parse_tables(tables).levels != levels:
+            raise ValueError("the codec's tables belong to another codebook")
+        return lambda payload, count, first: decode_context(payload, count, levels, first, tables)
+    if tables:
+        raise ValueError("this codec has no tables")
+    if wire_id not in _TABLELESS:
+        raise ValueError(f"no codec has the wire id {wire_id}")
+    decode = _TABLELESS[wire_id]
+    return lambda payload, count, _first: decode(payload, count, levels)
 
 
 def _check_arguments(count: int, levels: int) -> None:

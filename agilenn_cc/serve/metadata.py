@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from collections.abc import Mapping
@@ -13,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .decoders import LZW_ID, LZW_VARIABLE_ID, RAW_ID
+from .context_model import parse_tables
+from .decoders import CONTEXT_ID, LZW_ID, LZW_VARIABLE_ID, RAW_ID, fragment_decoder
 from .errors import ServeError
 
 METADATA_FILE = "metadata.json"
@@ -21,7 +23,7 @@ REMOTE_NET_FILE = "remote_net.pb"
 FORMAT = 1
 
 CODEC_IDS: Mapping[str, int] = MappingProxyType(
-    {"raw": RAW_ID, "lzw": LZW_ID, "lzw-variable": LZW_VARIABLE_ID}
+    {"raw": RAW_ID, "lzw": LZW_ID, "lzw-variable": LZW_VARIABLE_ID, "context": CONTEXT_ID}
 )
 """Codec name to wire id."""
 
@@ -32,7 +34,8 @@ class ServerMeta:
 
     `rows`, `columns`, `channels`: shape of the features that are sent. `levels`: the quantiser's
     codebook, ascending. `modal_levels`: for each sent channel the index that training saw most
-    often; it stands in for lost symbols. `gap_ms`: how long the server waits for the next fragment
+    often; it stands in for lost symbols. `codec_tables`: what the codec was trained to, empty for
+    all but `context`. `gap_ms`: how long the server waits for the next fragment
     before it answers from those that came.
     """
 
@@ -47,6 +50,7 @@ class ServerMeta:
     codec: str
     port: int = 5700
     gap_ms: float = 20.0
+    codec_tables: bytes = b""
 
     def __post_init__(self) -> None:
         def demand(condition: bool, what: str) -> None:
@@ -65,8 +69,20 @@ class ServerMeta:
         )
         demand(1 <= len(self.classes) <= 714, "an answer holds 1 to 714 classes")
         demand(self.codec in CODEC_IDS, f"unknown codec '{self.codec}'")
+        fragment_decoder(self.codec_id, len(self.levels), self.codec_tables)
+        demand(self._tables_fit(), "the codec's tables belong to features of another shape")
         demand(0 <= self.port <= 65535, "port must be 0 to 65535")
         demand(self.gap_ms > 0, "gap_ms must be positive")
+
+    def _tables_fit(self) -> bool:
+        if not self.codec_tables:
+            return True
+        model = parse_tables(self.codec_tables)
+        return (model.rows, model.columns, model.channels) == (
+            self.rows,
+            self.columns,
+            self.channels,
+        )
 
     @property
     def symbol_count(self) -> int:
@@ -101,7 +117,11 @@ def to_json(meta: ServerMeta, remote_graphdef: bytes) -> bytes:
         "levels": list(meta.levels),
         "modal_levels": list(meta.modal_levels),
         "classes": list(meta.classes),
-        "codec": {"name": meta.codec, "id": meta.codec_id},
+        "codec": {
+            "name": meta.codec,
+            "id": meta.codec_id,
+            "tables": base64.b64encode(meta.codec_tables).decode(),
+        },
         "remote_net": {
             "file": REMOTE_NET_FILE,
             "sha256": hashlib.sha256(remote_graphdef).hexdigest(),
@@ -153,6 +173,7 @@ def _from_document(document: Mapping[str, Any]) -> ServerMeta:
         codec=str(document["codec"]["name"]),
         port=int(document["port"]),
         gap_ms=float(document["gap_ms"]),
+        codec_tables=base64.b64decode(document["codec"]["tables"], validate=True),
     )
 
 

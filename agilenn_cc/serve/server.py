@@ -15,7 +15,7 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from .decoders import DECODERS
+from .decoders import fragment_decoder
 from .errors import CorruptDatagramError, DecodeError, ProtocolError, ServeError
 from .metadata import ServerMeta
 from .metrics import EVENTS, MetricsEndpoint, snapshot
@@ -89,6 +89,7 @@ class Server:
         limits = replace(
             limits or Limits(), gap_s=gap_ms / 1000, reorder_s=options.reorder_ms / 1000
         )
+        self._decode = fragment_decoder(meta.codec_id, len(meta.levels), meta.codec_tables)
         self._sessions = SessionTable(meta, limits)
         self._counts: Counter[str] = Counter(dict.fromkeys(EVENTS, 0))
         self._stopping = False
@@ -198,9 +199,7 @@ class Server:
             return self._refuse(address, datagram, RefusalReason.CODEC, "")
         try:
             check_request(datagram, data, self.meta.symbol_count)
-            symbols = DECODERS[header.argument](
-                datagram.payload, header.symbol_count, len(self.meta.levels)
-            )
+            symbols = self._decode(datagram.payload, header.symbol_count, header.first_symbol)
         except (ProtocolError, DecodeError) as error:
             return self._refuse(address, datagram, RefusalReason.MALFORMED, str(error))
         reply = self._sessions.accept(address, datagram, symbols, time.monotonic())

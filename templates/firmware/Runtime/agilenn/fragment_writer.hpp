@@ -7,9 +7,9 @@
 
 namespace agilenn {
 
-// `Encoder` is a codec (lzw_encoder.hpp, raw_encoder.hpp); `kSymbolCount` symbols make an
-// inference, whose answer has `kClasses` logits. Coded bytes are written in place behind the
-// header of a buffer that the caller lends, so nothing is copied.
+// `Encoder` is a codec (lzw_encoder.hpp, raw_encoder.hpp, context_encoder.hpp); `kSymbolCount`
+// symbols make an inference, whose answer has `kClasses` logits. Coded bytes are written in place
+// behind the header of a buffer that the caller lends, so nothing is copied.
 template <class Encoder, uint32_t kSymbolCount, uint16_t kClasses>
 class FragmentWriter {
     static_assert(kHeaderBytes + Encoder::kCapacityBytes <= kMaxDatagramBytes,
@@ -55,7 +55,9 @@ class FragmentWriter {
             symbols += taken;
             count = static_cast<uint16_t>(count - taken);
             symbol_count_ = static_cast<uint16_t>(symbol_count_ + taken);
-            if (count != 0) {
+            if (count != 0 && symbol_count_ == 0) {
+                buffer_ = nullptr;  // less than what the codec takes at once
+            } else if (count != 0) {
                 hand_on(false);
             }
         }
@@ -82,7 +84,7 @@ class FragmentWriter {
 
     void begin_fragment() {
         symbol_count_ = 0;
-        encoder_.begin(buffer_ + kHeaderBytes, Encoder::kCapacityBytes);
+        encoder_.begin(buffer_ + kHeaderBytes, Encoder::kCapacityBytes, first_symbol_);
     }
 
     void hand_on(bool last) {

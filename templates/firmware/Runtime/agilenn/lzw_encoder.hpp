@@ -87,7 +87,7 @@ class BasicLzwEncoder {
 
     // Starts a fragment in `out`; `capacity_bytes` (2 to kCapacityBytes) bounds what `finish`
     // returns.
-    void begin(uint8_t* out, uint16_t capacity_bytes) {
+    void begin(uint8_t* out, uint16_t capacity_bytes, uint32_t /*first_symbol*/ = 0) {
         writer_.begin(out);
         dictionary_.begin();
         width_.begin();

@@ -14,7 +14,7 @@ inline constexpr uint8_t kLastFragmentFlag = 0x01;
 enum class DatagramType : uint8_t { kRequest = 1, kAnswer = 2, kRefusal = 3 };
 
 // Byte 18 of a request.
-enum class Codec : uint8_t { kRaw = 0, kLzw = 1, kLzwVariable = 2 };
+enum class Codec : uint8_t { kRaw = 0, kLzw = 1, kLzwVariable = 2, kContext = 3 };
 
 // Byte 18 of a refusal; a newer server may send values that are not listed.
 enum class RefusalReason : uint8_t {
@@ -25,6 +25,9 @@ enum class RefusalReason : uint8_t {
     kVersion = 4,
     kCodec = 5,
 };
+
+// For a person: what the server could not do.
+const char* describe(RefusalReason reason);
 
 // Which inference of which device with which network.
 struct RequestId {
