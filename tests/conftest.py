@@ -44,6 +44,7 @@ def report() -> Report:
             accuracy_local=0.7,
             accuracy_remote=0.94,
             skewness=0.82,
+            rho=0.8,
             disorder=0.03,
             alpha=0.45,
             k=5,

@@ -62,7 +62,8 @@ def train(
     The best joint epoch is chosen on the validation split; the test split is only measured.
 
     Raises `AgilennError`: exit 130 on Ctrl-C (the message says what is kept), exit 3 for a
-    reference that cannot be used, exit 7 where weights cannot be downloaded.
+    reference that cannot be used or a training that diverges, exit 7 where weights cannot be
+    downloaded.
     """
     make_deterministic()
     keras.backend.clear_session()
@@ -189,6 +190,7 @@ class _Training:
                 for key, value in stage.step(self._epoch, images, labels).items():
                     sums[key] = sums.get(key, 0.0) + value
             metrics = {key: float(value) / self._batches for key, value in sums.items()}
+            self._demand_finite(stage, metrics)
             metrics.update(stage.measure())
             self._keep_best(stage, metrics)
             seconds = time.monotonic() - started
@@ -198,6 +200,29 @@ class _Training:
                 self._checkpoint(stage)
             self._progress(Progress(stage.name, self._epoch, stage.epochs, metrics, seconds))
         self._results.update(stage.finish())
+
+    def _demand_finite(self, stage: Stage, metrics: Mapping[str, float]) -> None:
+        """Refuse to go on with a training whose loss is no number any more."""
+        lost = [name for name, value in metrics.items() if not np.isfinite(value)]
+        if not lost:
+            return
+        training = self._spec.training
+        if stage.name == "joint":
+            hint = f"lower `training.learning_rate`, which is {training.learning_rate:g}"
+            if training.optimizer == "sgd":
+                hint += ", or set `training.optimizer: adamw`"
+        else:
+            hint = "check the reference's weights, or set `reference.model: builtin`"
+        raise AgilennError.of(
+            ExitCode.SPEC,
+            "training.diverged",
+            f"training diverged: {', '.join(lost)} became infinite or undefined in epoch "
+            f"{self._epoch + 1} of stage {stage.name!r}",
+            hint=hint,
+            where=self._spec.where(
+                "training.learning_rate" if stage.name == "joint" else "reference.model"
+            ),
+        )
 
     def _epoch_batches(self, stage: str, epoch: int) -> list[tuple[Tensor, Tensor]] | Any:
         split: Split = self._dataset.train
@@ -291,6 +316,7 @@ class _Training:
             "accuracy_local": right(found.local),
             "accuracy_remote": right(found.remote),
             "skewness": importance.skewness(top),
+            "rho": self._spec.split.skewness,
             "disorder": importance.disorder(top),
             "alpha": float(
                 combination_weight(self._networks.weight, self._spec.training.temperature)

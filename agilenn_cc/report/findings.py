@@ -8,6 +8,8 @@ from agilenn_cc.report.schema import Report
 
 _REFERENCE_SHARE = 0.9  # below this share of its own accuracy the reference no longer reads them
 _SMALL_SAMPLE = 200
+_SKEWNESS_SLACK = 0.02  # a mean over held-out images varies by about as much
+_LEARNED_SHARE = 0.5  # below this share of the reference's accuracy little was learned
 
 
 def findings(report: Report) -> tuple[str, ...]:
@@ -35,6 +37,16 @@ def _training(report: Report) -> Iterator[str]:
     training = report.training
     if training is None:
         return
+    if training.accuracy_float < _LEARNED_SHARE * training.accuracy_reference:
+        yield (
+            f"The split reaches {training.accuracy_float:.1%} where its reference reaches "
+            f"{training.accuracy_reference:.1%}: train longer, or with another learning rate."
+        )
+    if training.skewness < training.rho - _SKEWNESS_SLACK:
+        yield (
+            f"The top channels hold {training.skewness:.1%} of the importance, not the "
+            f"{training.rho:.0%} of split.skewness: train longer, or lower training.lambda."
+        )
     kept = training.accuracy_reference_on_features
     if kept < _REFERENCE_SHARE * training.accuracy_reference:
         yield (

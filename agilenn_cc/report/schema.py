@@ -22,6 +22,7 @@ class Training(_Section):
     accuracy_local: float = Field(description="local network alone")
     accuracy_remote: float = Field(description="remote network alone")
     skewness: float = Field(description="importance held by the top channels (paper Eq. 2), mean")
+    rho: float = Field(description="the skewness that the spec asks for, `split.skewness`")
     disorder: float = Field(description="share of samples whose top channels are not in front")
     alpha: float = Field(description="weight of the local prediction (paper Sec. 3.3)")
     k: int = Field(description="channels that stay on the device")

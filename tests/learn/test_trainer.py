@@ -16,10 +16,21 @@ import pytest
 from agilenn_cc.data import Dataset, Split
 from agilenn_cc.errors import AgilennError, ExitCode
 from agilenn_cc.learn import checkpoint
+from agilenn_cc.learn.backend import Tensor, keras
+from agilenn_cc.learn.optimisers import Optimiser, make_optimiser
 from agilenn_cc.learn.progress import Progress
 from agilenn_cc.learn.split_model import SplitModel, load, save
 from agilenn_cc.learn.trainer import train, training_fingerprint
 from agilenn_cc.spec import Spec
+
+
+def leaping(name: str, rate: float, decay: float, steps: int, variables: list[Tensor]) -> Optimiser:
+    """Return an optimiser; the steps of `sgd` leave float32, as those of a far too high rate."""
+    if name != "sgd":
+        return make_optimiser(name, rate, decay, steps, variables)
+    optimiser = keras.optimizers.SGD(1e38, jit_compile=False)
+    optimiser.build(variables)
+    return optimiser
 
 
 def digest(split: SplitModel, directory: Path) -> str:
@@ -28,32 +39,25 @@ def digest(split: SplitModel, directory: Path) -> str:
     return hashlib.sha256(b"".join((directory / name).read_bytes() for name in names)).hexdigest()
 
 
-@pytest.mark.parametrize(
-    ("stage", "epoch"), [("reference", 1), ("extractor", 1), ("joint", 1), ("joint", 3)]
-)
 def test_an_interrupted_training_ends_with_the_same_bytes(
-    trained: tuple[Spec, SplitModel, Path],
-    dataset: Dataset,
-    tmp_path: Path,
-    stage: str,
-    epoch: int,
+    trained: tuple[Spec, SplitModel, Path], dataset: Dataset, tmp_path: Path
 ) -> None:
     spec, whole, _ = trained
     seen: list[tuple[str, int]] = []
+    for stop in (("reference", 1), ("extractor", 1), ("joint", 1), ("joint", 3)):
 
-    def interrupt(progress: Progress) -> None:
-        seen.append((progress.stage, progress.epoch))
-        if seen[-1] == (stage, epoch):
-            raise KeyboardInterrupt
+        def interrupt(progress: Progress, stop: tuple[str, int] = stop) -> None:
+            seen.append((progress.stage, progress.epoch))
+            if seen[-1] == stop:
+                raise KeyboardInterrupt
 
-    with pytest.raises(AgilennError) as caught:
-        train(spec, dataset, tmp_path / "work", interrupt)
-    assert caught.value.exit_code is ExitCode.INTERRUPTED
-    assert str(tmp_path / "work") in (caught.value.diagnostics[0].hint or "")
+        with pytest.raises(AgilennError) as caught:
+            train(spec, dataset, tmp_path / "work", interrupt)
+        assert caught.value.exit_code is ExitCode.INTERRUPTED
+        assert str(tmp_path / "work") in (caught.value.diagnostics[0].hint or "")
 
-    resumed: list[tuple[str, int]] = []
-    split = train(spec, dataset, tmp_path / "work", lambda p: resumed.append((p.stage, p.epoch)))
-    assert not set(seen) & set(resumed), "no epoch is trained twice"
+    split = train(spec, dataset, tmp_path / "work", lambda p: seen.append((p.stage, p.epoch)))
+    assert len(seen) == len(set(seen)), "no epoch is trained twice"
     assert digest(split, tmp_path / "a") == digest(whole, tmp_path / "b")
 
 
@@ -67,6 +71,7 @@ def test_a_finished_training_is_not_repeated(
     assert digest(split, tmp_path / "a") == digest(whole, tmp_path / "b")
 
 
+@pytest.mark.slow  # tests/e2e builds twice, in processes of their own
 def test_another_process_gives_the_same_bytes(
     trained: tuple[Spec, SplitModel, Path], tmp_path: Path
 ) -> None:
@@ -196,6 +201,37 @@ def test_a_work_folder_that_cannot_be_written_is_explained(
     with pytest.raises(AgilennError) as caught:
         train(make_spec("training.epochs=1"), dataset, tmp_path / "file" / "work")
     assert caught.value.exit_code is ExitCode.EXTERNAL
+
+
+@pytest.mark.parametrize(
+    ("broken", "place"),
+    [("reference", "reference.model"), ("rate", "training.learning_rate")],
+)
+def test_a_training_that_diverges_says_what_to_change(
+    make_spec: Callable[..., Spec],
+    dataset: Dataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    broken: str,
+    place: str,
+) -> None:
+    overrides = ["training.epochs=1", "training.reference_epochs=0", "training.optimizer=sgd"]
+    if broken == "reference":
+        inputs = keras.Input((8, 8, 1))
+        tensor = keras.layers.Conv2D(4, 3, name="front")(inputs)
+        tensor = keras.layers.GlobalAveragePooling2D()(tensor)
+        answer = keras.layers.Dense(3, bias_initializer=keras.initializers.Constant(np.nan))
+        keras.Model(inputs, answer(tensor)).save(tmp_path / "nan.h5")
+        overrides += [f"reference.model={tmp_path / 'nan.h5'}", "reference.cut=front"]
+    else:
+        monkeypatch.setattr("agilenn_cc.learn.trainer.make_optimiser", leaping)
+    spec = make_spec(*overrides)
+    with pytest.raises(AgilennError, match="training diverged") as caught:
+        train(spec, dataset, tmp_path / "work")
+    assert caught.value.exit_code is ExitCode.SPEC
+    (found,) = caught.value.diagnostics
+    assert found.where == spec.where(place)
+    assert place in (found.hint or "")
 
 
 def test_another_reference_file_is_another_training(
