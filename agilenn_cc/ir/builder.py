@@ -180,11 +180,13 @@ class GraphBuilder:
         size: Pair,
         stride: Pair | None,
         padding: Padding | str,
+        activation: str | None,
     ) -> str:
         kind = self._tensors[source]
         step = stride or size
         pads, extent = self._window(kind, size, step, padding)
-        op = cls(name, (source,), name, size, step, pads, (-128, 127))
+        clamp = activation_clamp(activation, kind.scale, kind.zero_point)
+        op = cls(name, (source,), name, size, step, pads, clamp)
         return self._add(op, TensorType((*extent, kind.channels), kind.scale, kind.zero_point))
 
     def average_pool(
@@ -194,9 +196,10 @@ class GraphBuilder:
         size: Pair,
         stride: Pair | None = None,
         padding: Padding | str = "same",
+        activation: str | None = None,
     ) -> str:
         """Add an average pool; the stride is the size unless given."""
-        return self._pool(AveragePool, name, source, size, stride, padding)
+        return self._pool(AveragePool, name, source, size, stride, padding, activation)
 
     def max_pool(
         self,
@@ -205,9 +208,10 @@ class GraphBuilder:
         size: Pair,
         stride: Pair | None = None,
         padding: Padding | str = "same",
+        activation: str | None = None,
     ) -> str:
         """Add a max pool; the stride is the size unless given."""
-        return self._pool(MaxPool, name, source, size, stride, padding)
+        return self._pool(MaxPool, name, source, size, stride, padding, activation)
 
     def mean(self, name: str, source: str, *, scale: float, zero_point: int) -> str:
         """Add a mean over rows and columns (global average pooling)."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from agilenn_cc.ir import Graph
 from agilenn_cc.quantise.evaluate import Answers, answer, evaluate
 from agilenn_cc.quantise.model import QuantisedModel, load, save
 from agilenn_cc.quantise.untrained import untrained
@@ -30,12 +31,20 @@ def export_remote(split: SplitModel) -> bytes:
     return remote_export.export_remote(split)
 
 
+def import_tflite(data: bytes, name: str = "model") -> Graph:
+    """Return the graph of an int8 .tflite file; see `quantise.tflite_import.import_tflite`."""
+    from agilenn_cc.quantise import tflite_import
+
+    return tflite_import.import_tflite(data, name)
+
+
 __all__ = [
     "Answers",
     "QuantisedModel",
     "answer",
     "evaluate",
     "export_remote",
+    "import_tflite",
     "load",
     "quantise",
     "save",

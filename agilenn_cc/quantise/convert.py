@@ -12,7 +12,8 @@ from agilenn_cc.learn.backend import Model, make_deterministic, quiet_native_log
 from agilenn_cc.learn.split_model import SplitModel, normalise
 from agilenn_cc.quantise.device_graph import build_device_graph
 from agilenn_cc.quantise.model import QuantisedModel
-from agilenn_cc.quantise.tflite_reader import FlatModel, import_operators
+from agilenn_cc.quantise.tflite_operators import import_operators
+from agilenn_cc.quantise.tflite_reader import FlatModel
 from agilenn_cc.spec import Spec
 
 CALIBRATION_IMAGES = 256
@@ -84,7 +85,7 @@ def quantise(spec: Spec, split: SplitModel, calibration: npt.NDArray[np.uint8]) 
     extractor_bytes = convert_to_int8(extractor, samples)
     flat_extractor = FlatModel(extractor_bytes)
     _check_input(flat_extractor, 1 / 128, 0)
-    features = flat_extractor.tensor(flat_extractor.output_index)
+    features = flat_extractor.output
     low = features.scale * (-128 - features.zero_point)
     high = features.scale * (127 - features.zero_point)
     floats = np.concatenate(

@@ -1,43 +1,70 @@
-"""Reads an int8 .tflite flatbuffer operator by operator into a graph builder."""
+"""Reads a .tflite flatbuffer into plain values: tensors, operators, inputs and outputs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from agilenn_cc.errors import AgilennError, Diagnostic, ExitCode
-from agilenn_cc.ir import GraphBuilder
+from agilenn_cc.errors import AgilennError, ExitCode
 from agilenn_cc.learn.backend import quiet_native_logs
 
 with quiet_native_logs():
     from tensorflow.lite.python import schema_py_generated as schema
 
-_ACTIVATIONS: dict[int, str | None] = {
-    schema.ActivationFunctionType.NONE: None,
-    schema.ActivationFunctionType.RELU: "relu",
-    schema.ActivationFunctionType.RELU6: "relu6",
+IDENTIFIER = b"TFL3"
+_DTYPES: dict[str, type[np.generic]] = {
+    "int8": np.int8,
+    "uint8": np.uint8,
+    "int16": np.int16,
+    "int32": np.int32,
+    "int64": np.int64,
+    "float32": np.float32,
 }
-_PADDINGS: dict[int, str] = {schema.Padding.SAME: "same", schema.Padding.VALID: "valid"}
-_DTYPES = {schema.TensorType.INT8: np.int8, schema.TensorType.INT32: np.int32}
 
 
-@dataclass(frozen=True)
+def _names(enumeration: type) -> dict[int, str]:
+    return {value: name for name, value in vars(enumeration).items() if name.isupper()}
+
+
+_TENSOR_TYPES = {value: name.lower() for value, name in _names(schema.TensorType).items()}
+_OPERATORS = _names(schema.BuiltinOperator)
+_ACTIVATIONS = {
+    value: name.lower() for value, name in _names(schema.ActivationFunctionType).items()
+}
+_PADDINGS = {value: name.lower() for value, name in _names(schema.Padding).items()}
+
+
+@dataclass(frozen=True, eq=False)
 class FlatTensor:
-    """A tensor of the flatbuffer: batch axis included; constants have `data`."""
+    """A tensor of the file: batch axis included; constants have `data`, others None.
 
+    `scales` is empty where nothing is quantised; `dtype` is such as `int8`, `float32`.
+    """
+
+    name: str
     shape: tuple[int, ...]
+    dtype: str
     scales: npt.NDArray[np.float32]
-    zero_point: int
+    zero_points: tuple[int, ...]
     data: npt.NDArray[Any] | None
 
     @property
     def scale(self) -> float:
         """The per-tensor scale."""
         return float(self.scales[0])
+
+    @property
+    def zero_point(self) -> int:
+        """The per-tensor zero point."""
+        return self.zero_points[0] if self.zero_points else 0
+
+    @property
+    def quantisation(self) -> tuple[float, int]:
+        """Scale and zero point."""
+        return self.scale, self.zero_point
 
     def channel_scales(self, channels: int) -> npt.NDArray[np.float64]:
         """One scale a channel, also where the tensor has one for all."""
@@ -46,194 +73,130 @@ class FlatTensor:
     def constant(self) -> npt.NDArray[Any]:
         """The values of a constant."""
         if self.data is None:
-            raise ValueError("tensor is not constant")
+            raise ValueError(f"tensor '{self.name}' is not constant")
         return self.data
 
 
+@dataclass(frozen=True, eq=False)
+class FlatOperator:
+    """An operator of the file; inputs and outputs are tensor numbers, -1 for one left out.
+
+    `options` is the operator's table of the TFLite schema.
+    """
+
+    number: int
+    kind: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    options: Any
+
+    @property
+    def activation(self) -> str | None:
+        """The fused activation, such as `relu6`, or None."""
+        name = _ACTIVATIONS.get(getattr(self.options, "fusedActivationFunction", 0), "unknown")
+        return None if name == "none" else name
+
+    @property
+    def padding(self) -> str:
+        """Padding of a window: `same` or `valid`."""
+        return _PADDINGS[self.options.padding]
+
+    @property
+    def stride(self) -> tuple[int, int]:
+        """Rows and columns from one window to the next."""
+        return int(self.options.strideH), int(self.options.strideW)
+
+
 class FlatModel:
-    """The one subgraph of an int8 .tflite file."""
+    """The one subgraph of a .tflite file."""
 
     def __init__(self, data: bytes) -> None:
-        self._model = schema.ModelT.InitFromPackedBuf(data, 0)
-        if len(self._model.subgraphs) != 1:
-            raise _unsupported([f"{len(self._model.subgraphs)} subgraphs, 1 is supported"])
-        self._graph = self._model.subgraphs[0]
-        self.operators: list[Any] = list(self._graph.operators)
+        if data[4:8] != IDENTIFIER:
+            raise _damaged("it does not begin as such a file does")
+        try:
+            model = schema.ModelT.InitFromPackedBuf(data, 0)
+            graphs = list(model.subgraphs or ())
+            if len(graphs) != 1:
+                raise AgilennError.of(
+                    ExitCode.UNSUPPORTED,
+                    "quantise.unsupported",
+                    f"the .tflite model has {len(graphs)} subgraphs, 1 is supported",
+                    hint="convert the inference function alone, without control flow",
+                )
+            self.tensors = tuple(_tensor(model, raw) for raw in graphs[0].tensors)
+            self.operators = tuple(
+                _operator(model, number, raw) for number, raw in enumerate(graphs[0].operators)
+            )
+            self.inputs = tuple(int(i) for i in graphs[0].inputs)
+            self.outputs = tuple(int(i) for i in graphs[0].outputs)
+        except AgilennError:
+            raise
+        except Exception as error:  # A damaged file fails anywhere in the generated reader.
+            raise _damaged(f"{type(error).__name__} while reading") from error
+        self._check_numbers()
 
-    def kind(self, operator: Any) -> str:
-        """Return the name of an operator, such as CONV_2D."""
-        code = self._model.operatorCodes[operator.opcodeIndex]
-        value = max(code.builtinCode, code.deprecatedBuiltinCode)
-        names = {v: k for k, v in vars(schema.BuiltinOperator).items() if k.isupper()}
-        return str(names.get(value, f"operator {value}"))
+    def _check_numbers(self) -> None:
+        used = {i for op in self.operators for i in (*op.inputs, *op.outputs)}
+        used |= {*self.inputs, *self.outputs}
+        if any(not -1 <= i < len(self.tensors) for i in used) or -1 in self.inputs + self.outputs:
+            raise _damaged("an operator names a tensor that is not there")
 
-    def tensor(self, index: int) -> FlatTensor:
-        """Return the tensor at `index`."""
-        raw = self._graph.tensors[index]
-        buffer = self._model.buffers[raw.buffer].data
-        shape = tuple(int(n) for n in raw.shape) if raw.shape is not None else ()
-        data = None
-        if buffer is not None and len(buffer) and raw.type in _DTYPES:
-            data = np.frombuffer(bytes(buffer), dtype=_DTYPES[raw.type]).reshape(shape)
-        quantisation = raw.quantization
-        scales = getattr(quantisation, "scale", None)
-        points = getattr(quantisation, "zeroPoint", None)
-        return FlatTensor(
-            shape,
-            np.asarray(scales if scales is not None else [1.0], dtype=np.float32),
-            int(points[0]) if points is not None and len(points) else 0,
-            data,
-        )
+    def consumers(self, tensor: int) -> tuple[FlatOperator, ...]:
+        """Return the operators that read a tensor."""
+        return tuple(op for op in self.operators if tensor in op.inputs)
 
     @property
     def input(self) -> FlatTensor:
-        """The input tensor."""
-        return self.tensor(int(self._graph.inputs[0]))
+        """The first input tensor."""
+        return self.tensors[self.inputs[0]]
 
     @property
-    def input_index(self) -> int:
-        """The input tensor's number."""
-        return int(self._graph.inputs[0])
-
-    @property
-    def output_index(self) -> int:
-        """The output tensor's number."""
-        return int(self._graph.outputs[0])
+    def output(self) -> FlatTensor:
+        """The first output tensor."""
+        return self.tensors[self.outputs[0]]
 
 
-class _Importer:
-    def __init__(self, model: FlatModel, builder: GraphBuilder, prefix: str, output: str) -> None:
-        self._model, self._builder = model, builder
-        self._prefix, self._output = prefix, output
-        self._names: dict[int, str] = {}
-
-    def run(self, source: str) -> str:
-        self._names[self._model.input_index] = source
-        handlers: dict[str, Callable[[Any, str], str]] = {
-            "CONV_2D": self._conv,
-            "DEPTHWISE_CONV_2D": self._depthwise,
-            "FULLY_CONNECTED": self._dense,
-            "AVERAGE_POOL_2D": self._average_pool,
-            "MAX_POOL_2D": self._max_pool,
-            "MEAN": self._mean,
-            "RESHAPE": self._reshape,
-        }
-        kinds = [self._model.kind(operator) for operator in self._model.operators]
-        foreign = [f"operator {n}: {k}" for n, k in enumerate(kinds) if k not in handlers]
-        if foreign:
-            raise _unsupported(foreign)
-        for number, (operator, kind) in enumerate(zip(self._model.operators, kinds, strict=True)):
-            result = int(operator.outputs[0])
-            name = f"{self._prefix}_{number + 1}"
-            if result == self._model.output_index:
-                name = self._output
-            self._names[result] = handlers[kind](operator, name)
-        return self._names[self._model.output_index]
-
-    def _source(self, operator: Any) -> str:
-        return self._names[int(operator.inputs[0])]
-
-    def _result(self, operator: Any) -> FlatTensor:
-        return self._model.tensor(int(operator.outputs[0]))
-
-    def _bias(self, operator: Any, channels: int) -> npt.NDArray[np.int32]:
-        if len(operator.inputs) < 3 or operator.inputs[2] < 0:
-            return np.zeros(channels, dtype=np.int32)
-        return self._model.tensor(int(operator.inputs[2])).constant().astype(np.int32)
-
-    def _conv(self, operator: Any, name: str) -> str:
-        options, weights = operator.builtinOptions, self._model.tensor(int(operator.inputs[1]))
-        result = self._result(operator)
-        return self._builder.conv2d(
-            name,
-            self._source(operator),
-            weights.constant(),
-            weights.channel_scales(weights.shape[0]),
-            self._bias(operator, weights.shape[0]),
-            scale=result.scale,
-            zero_point=result.zero_point,
-            stride=(options.strideH, options.strideW),
-            padding=_PADDINGS[options.padding],
-            activation=_ACTIVATIONS[options.fusedActivationFunction],
-        )
-
-    def _depthwise(self, operator: Any, name: str) -> str:
-        options, weights = operator.builtinOptions, self._model.tensor(int(operator.inputs[1]))
-        result = self._result(operator)
-        return self._builder.depthwise(
-            name,
-            self._source(operator),
-            weights.constant()[0],
-            weights.channel_scales(weights.shape[3]),
-            self._bias(operator, weights.shape[3]),
-            scale=result.scale,
-            zero_point=result.zero_point,
-            stride=(options.strideH, options.strideW),
-            padding=_PADDINGS[options.padding],
-            activation=_ACTIVATIONS[options.fusedActivationFunction],
-        )
-
-    def _dense(self, operator: Any, name: str) -> str:
-        options, weights = operator.builtinOptions, self._model.tensor(int(operator.inputs[1]))
-        result = self._result(operator)
-        return self._builder.dense(
-            name,
-            self._source(operator),
-            weights.constant(),
-            weights.channel_scales(weights.shape[0]),
-            self._bias(operator, weights.shape[0]),
-            scale=result.scale,
-            zero_point=result.zero_point,
-            activation=_ACTIVATIONS[options.fusedActivationFunction],
-        )
-
-    def _average_pool(self, operator: Any, name: str) -> str:
-        return self._pool(self._builder.average_pool, operator, name)
-
-    def _max_pool(self, operator: Any, name: str) -> str:
-        return self._pool(self._builder.max_pool, operator, name)
-
-    def _pool(self, add: Callable[..., str], operator: Any, name: str) -> str:
-        options = operator.builtinOptions
-        return add(
-            name,
-            self._source(operator),
-            (options.filterHeight, options.filterWidth),
-            (options.strideH, options.strideW),
-            _PADDINGS[options.padding],
-        )
-
-    def _mean(self, operator: Any, name: str) -> str:
-        axes = self._model.tensor(int(operator.inputs[1])).constant().ravel().tolist()
-        if sorted(axes) != [1, 2]:
-            raise _unsupported([f"MEAN over axes {axes}, only rows and columns are supported"])
-        result = self._result(operator)
-        return self._builder.mean(
-            name, self._source(operator), scale=result.scale, zero_point=result.zero_point
-        )
-
-    def _reshape(self, operator: Any, name: str) -> str:
-        return self._builder.reshape(name, self._source(operator), self._result(operator).shape[1:])
+def _tensor(model: Any, raw: Any) -> FlatTensor:
+    dtype = _TENSOR_TYPES.get(raw.type, f"type {raw.type}")
+    shape = tuple(int(n) for n in raw.shape) if raw.shape is not None else ()
+    buffer = model.buffers[raw.buffer].data
+    data = None
+    if buffer is not None and len(buffer) and dtype in _DTYPES:
+        values = np.frombuffer(np.asarray(buffer, dtype=np.uint8).tobytes(), dtype=_DTYPES[dtype])
+        data = values.reshape(shape)
+    scales = getattr(raw.quantization, "scale", None)
+    points = getattr(raw.quantization, "zeroPoint", None)
+    name = raw.name.decode(errors="replace") if isinstance(raw.name, bytes) else str(raw.name)
+    return FlatTensor(
+        name,
+        shape,
+        dtype,
+        np.asarray(scales if scales is not None else [], dtype=np.float32),
+        tuple(int(point) for point in (points if points is not None else ())),
+        data,
+    )
 
 
-def import_operators(
-    model: FlatModel, builder: GraphBuilder, source: str, prefix: str, output: str
-) -> str:
-    """Add `model`'s operators behind the tensor `source`; its output becomes the tensor `output`.
+def _operator(model: Any, number: int, raw: Any) -> FlatOperator:
+    code = model.operatorCodes[raw.opcodeIndex]
+    value = max(code.builtinCode, code.deprecatedBuiltinCode)
+    kind = _OPERATORS.get(value, f"operator {value}")
+    if kind == "CUSTOM":
+        custom = code.customCode or b""
+        kind = f"CUSTOM {custom.decode(errors='replace')}".strip()
+    return FlatOperator(
+        number,
+        kind,
+        tuple(int(i) for i in (raw.inputs if raw.inputs is not None else ())),
+        tuple(int(i) for i in (raw.outputs if raw.outputs is not None else ())),
+        raw.builtinOptions,
+    )
 
-    Other operators are called `prefix`_1, `prefix`_2 ... Multipliers use the scale of `source`, not
-    the flatbuffer's own input scale. Raises `AgilennError` (exit 4) that lists all operators that
-    are not supported.
-    """
-    return _Importer(model, builder, prefix, output).run(source)
 
-
-def _unsupported(reasons: list[str]) -> AgilennError:
-    hint = "supported: convolution, depthwise convolution, dense, pooling, mean, reshape"
-    return AgilennError(
+def _damaged(reason: str) -> AgilennError:
+    return AgilennError.of(
         ExitCode.UNSUPPORTED,
-        tuple(
-            Diagnostic("quantise.unsupported", f"the .tflite model has {reason}", hint=hint)
-            for reason in reasons
-        ),
+        "quantise.tflite-file",
+        f"this is no readable .tflite file: {reason}",
+        hint="export the model again with TFLiteConverter, and copy the file in binary",
     )
