@@ -7,6 +7,7 @@ from typing import cast
 
 from agilenn_cc.errors import AgilennError, ExitCode, nearest
 from agilenn_cc.kernels.base import Kernel
+from agilenn_cc.plugins import load_plugin
 
 GROUP = "agilenn_cc.kernels"
 _BUILT_IN = (
@@ -31,7 +32,7 @@ def default_kernels(cpu: str) -> str:
 
 
 def get_kernel(name: str) -> Kernel:
-    """Return a kernel by name; AgilennError (exit code 2) if there is none."""
+    """Return a kernel by name; AgilennError if there is none (exit code 2) or it is broken (7)."""
     points = _points()
     if name not in points:
         guess = nearest(name, points)
@@ -41,4 +42,4 @@ def get_kernel(name: str) -> Kernel:
             f"there is no kernel choice '{name}'",
             hint=f"did you mean '{guess}'?" if guess else "known: " + ", ".join(sorted(points)),
         )
-    return cast(Kernel, points[name].load())
+    return cast(Kernel, load_plugin(points[name], "kernel choice"))

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import entry_points
-from typing import Any, Protocol
+from typing import Protocol
 
 from agilenn_cc.errors import AgilennError, ExitCode, nearest
 from agilenn_cc.learn.backend import Tensor, tf
+from agilenn_cc.plugins import load_plugin
 
 GROUP = "agilenn_cc.attributions"
 
@@ -115,12 +116,11 @@ def attribution_names() -> tuple[str, ...]:
 def make_attribution(name: str, steps: int) -> Attribution:
     """Return the attribution called `name` with `steps` steps.
 
-    Raises `AgilennError` (exit 3) for an unknown name.
+    Raises `AgilennError`: exit 3 for an unknown name, exit 7 for a plugin that cannot be loaded.
     """
     for point in entry_points(group=GROUP):
         if point.name == name:
-            factory: Any = point.load()
-            made: Attribution = factory(steps)
+            made: Attribution = load_plugin(point, "attribution")(steps)
             return made
     if name in _BUILT_IN:
         return _BUILT_IN[name](steps)
