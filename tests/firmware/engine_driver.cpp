@@ -207,6 +207,62 @@ void says_when_the_link_is_down() {
     CHECK(a.source == Source::kLocalLinkDown && a.total_us < 5'000);
 }
 
+void scores_tell_how_sure_it_is() {
+    Bench b;
+    b.engine.set_alpha_q15(8192);  // 0.25
+    b.link.on_last = [](FakeLink& link, std::uint32_t sequence) {
+        link.incoming.push_back(answer(sequence, {256, -512, 1024}));
+    };
+    CHECK(b.infer(10).class_index == 2);
+    const std::int32_t* scores = b.engine.scores_q23();
+    const std::int32_t remote[3] = {256, -512, 1024};
+    std::int32_t local[3];
+    for (int i = 0; i < 3; ++i) {
+        const std::int32_t part = scores[i] - (32768 - 8192) * remote[i];
+        CHECK(part % 8192 == 0);
+        local[i] = part / 8192;
+    }
+    CHECK(scores[2] > scores[0] && scores[2] > scores[1]);
+    b.link.on_last = nullptr;
+    CHECK(b.infer(10).class_index == 0);
+    for (int i = 0; i < 3; ++i) CHECK(b.engine.scores_q23()[i] == 32768 * local[i]);
+    CHECK(local[0] > local[1] && local[0] > local[2]);
+}
+
+// The number on the wire is the application's plus a base, so that a restart does not repeat it.
+void sequence_numbers_start_where_they_are_told() {
+    Bench b;
+    b.link.on_last = remote_says_bright;
+    b.engine.set_sequence_base(0xFFFFFFF0U);  // wraps
+    CHECK(b.infer(10).source == Source::kCombined);
+    CHECK(field(b.link.sent.back(), 12, 4) == 0xFFFFFFF0U + b.sequence);
+}
+
+// An answer that comes after its frame's deadline is not taken for the next frame's.
+void a_late_answer_is_not_the_next_frames() {
+    Bench b;
+    CHECK(b.infer(10).source == Source::kLocalDeadline);
+    b.link.incoming.push_back(answer(b.sequence, {0, 0, 32767}));
+    const Answer a = b.infer(10);
+    CHECK(a.source == Source::kLocalDeadline && a.class_index == 0);
+    CHECK(b.link.incoming.empty());
+}
+
+// The link still holds a buffer from the frame before: the other one is filled, its bytes stay.
+void a_held_fragment_is_left_alone() {
+    Bench b;
+    b.link.send_us = 60'000;  // longer than the deadline
+    b.infer(0xE5);
+    const std::uint8_t* held = b.link.held();
+    CHECK(held != nullptr);
+    const std::string before(reinterpret_cast<const char*>(held), 48);
+    b.link.sent.clear();
+    b.engine.set_deadline_us(1'000);
+    b.infer(10);
+    CHECK(b.link.held() == held);
+    CHECK(std::string(reinterpret_cast<const char*>(held), 48) == before);
+}
+
 void says_when_the_server_refuses() {
     Bench b;
     b.link.on_last = [](FakeLink& link, std::uint32_t sequence) {
@@ -214,6 +270,9 @@ void says_when_the_server_refuses() {
     };
     const Answer a = b.infer(100);
     CHECK(a.source == Source::kLocalRefused && a.class_index == 1 && a.total_us < 5'000);
+    CHECK(a.refusal == agilenn::RefusalReason::kUnknownModel);
+    b.link.on_last = remote_says_bright;
+    CHECK(b.infer(100).refusal == agilenn::RefusalReason::kNone);
 }
 
 void returns_to_combined_answers() {
@@ -258,7 +317,8 @@ void console_lines() {
     char line[agilenn::kLineBytes];
     agilenn::format_banner(line, 216'000'000);
     CHECK(std::string(line) == "agilenn digits model=1a2b3c4d clock_hz=216000000\r\n");
-    agilenn::format_answer(line, 12, {2, Source::kLocalDeadline, 5310, 50100});
+    agilenn::format_answer(line, 12,
+                           {2, Source::kLocalDeadline, agilenn::RefusalReason::kNone, 5310, 50100});
     CHECK(std::string(line) ==
           "answer sequence=12 class=2 source=local-deadline device_us=5310 "
           "total_us=50100 name=bright\r\n");
@@ -275,6 +335,10 @@ const std::map<std::string, void (*)()> kScenarios = {
     SCENARIO(returns_to_combined_answers),
     SCENARIO(ignores_what_is_not_its_answer),
     SCENARIO(alpha_can_be_changed),
+    SCENARIO(scores_tell_how_sure_it_is),
+    SCENARIO(sequence_numbers_start_where_they_are_told),
+    SCENARIO(a_late_answer_is_not_the_next_frames),
+    SCENARIO(a_held_fragment_is_left_alone),
     SCENARIO(console_lines),
 #undef SCENARIO
 };

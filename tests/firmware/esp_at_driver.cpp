@@ -71,11 +71,17 @@ void comes_up_in_order() {
     Bench b;
     CHECK(!b.link.up());
     CHECK(b.come_up());
-    const std::vector<std::string> expected = {
-        "AT",          "ATE0",
-        "AT+CWMODE=1", "AT+CWJAP=\"my\\,\\\"net\\\\\",\"pass\"",
-        "AT+CIPMUX=0", "AT+UART_CUR=2000000,8,1,0,0",
-        "AT",          "AT+CIPSTART=\"UDP\",\"192.168.1.10\",5700,5701,0"};
+    const std::vector<std::string> expected = {"AT",
+                                               "ATE0",
+                                               "AT+SYSSTORE=0",
+                                               "AT+CWMODE=1",
+                                               "AT+SLEEP=0",
+                                               "AT+CWJAP=\"my\\,\\\"net\\\\\",\"pass\"",
+                                               "AT+CIPCLOSE",
+                                               "AT+CIPMUX=0",
+                                               "AT+UART_CUR=2000000,8,1,0,0",
+                                               "AT",
+                                               "AT+CIPSTART=\"UDP\",\"192.168.1.10\",5700,5701,0"};
     CHECK(b.module.commands == expected);
     CHECK(b.module.host_baud == 2'000'000);
     CHECK(b.link.statistics().restarts == 0);
@@ -250,7 +256,19 @@ void closes_a_socket_left_from_before() {
     Bench b;
     b.module.open = true;
     CHECK(b.come_up());
-    CHECK(b.count("AT+CIPCLOSE") == 1 && b.count("AT+CIPSTART") == 2);
+    CHECK(b.count("AT+CIPMUX") == 1 && b.count("AT+CIPSTART") == 1);
+    b.module.replies["AT+CIPSTART"] = {"ALREADY CONNECTED\r\n\r\nERROR\r\n"};
+    b.module.say("CLOSED\r\n");
+    CHECK(b.run_until([&] { return !b.link.up(); }, kSecond));
+    CHECK(b.works());
+    CHECK(b.count("AT+CWJAP") == 1);
+}
+
+void knows_firmware_1_x() {
+    Bench b;
+    b.module.old_firmware = true;
+    CHECK(b.works());
+    CHECK(b.link.statistics().restarts == 0);
 }
 
 void survives_send_fail() {
@@ -263,7 +281,151 @@ void survives_send_fail() {
     }
     CHECK(b.link.statistics().lost == 3);
     CHECK(b.works());
-    CHECK(b.count("AT+CIPCLOSE") == 1);
+    CHECK(b.count("AT+CIPCLOSE") == 2 && b.count("AT+CWJAP") == 1);
+}
+
+// A module that is at the boot rate again is heard as noise: nobody has to send to find out.
+void notices_a_reset_by_its_noise() {
+    Bench b;
+    CHECK(b.works());
+    b.module.reboot();
+    CHECK(b.run_until([&] { return !b.link.up(); }, kSecond / 2));
+    CHECK(b.come_up());
+    CHECK(b.link.statistics().lost == 0);
+    CHECK(b.module.module_baud == 2'000'000);
+    CHECK(b.works());
+}
+
+void notices_a_dead_module_without_sending() {
+    Bench b;
+    CHECK(b.works());
+    b.module.silent = true;
+    CHECK(b.run_until([&] { return !b.link.up(); }, 15 * kSecond));
+}
+
+void stays_up_while_nothing_is_sent() {
+    Bench b;
+    CHECK(b.works());
+    const std::size_t before = b.module.commands.size();
+    CHECK(!b.run_until([&] { return !b.link.up(); }, 60 * kSecond));
+    CHECK(b.module.commands.size() - before >= 5);
+    CHECK(std::all_of(b.module.commands.begin() + static_cast<long>(before),
+                      b.module.commands.end(), [](const auto& c) { return c == "AT"; }));
+    CHECK(b.works());
+}
+
+void noise_does_not_cost_the_connection() {
+    Bench b;
+    CHECK(b.works());
+    for (int i = 0; i < 40; ++i) b.module.raw(static_cast<std::uint8_t>(0x80 + i));
+    b.run(kSecond);
+    CHECK(b.works());
+    CHECK(b.count("AT+CWJAP") == 1 && b.count("AT+CIPSTART") == 1);
+}
+
+// Noise before the prompt must not make the driver talk into a datagram that is being asked for.
+void noise_does_not_disturb_a_datagram() {
+    Bench b;
+    CHECK(b.come_up());
+    b.module.replies["AT+CIPSEND"] = {std::string(20, '\x99') + "\r\n"};
+    const std::string text = "undisturbed";
+    CHECK(b.link.send(reinterpret_cast<const std::uint8_t*>(text.data()), 11));
+    b.run(50'000);
+    CHECK(b.link.state() == EspAt::State::kPrompt);
+    b.module.awaited = text.size();
+    b.module.say("\r\nOK\r\n\r\n> ");
+    b.run(50'000);
+    CHECK(b.module.datagrams == std::vector<std::string>{text});
+    CHECK(b.link.statistics().sent == 1 && b.link.ready());
+    // If the prompt does not come, the noise was a restart: half a second is enough to find out.
+    b.module.replies["AT+CIPSEND"] = {std::string(20, '\x99')};
+    CHECK(b.link.send(reinterpret_cast<const std::uint8_t*>(text.data()), 11));
+    CHECK(b.run_until([&] { return b.link.statistics().lost == 1; }, kSecond / 2));
+    CHECK(b.works());
+}
+
+void lost_characters_do_not_cost_the_wifi() {
+    Bench b;
+    CHECK(b.come_up());
+    b.module.swallow_payload_bytes = 5;
+    b.send(std::string(100, 'p'));
+    const std::uint32_t start_us = b.module.now_us;
+    CHECK(b.come_up());
+    CHECK(b.module.now_us - start_us < 500'000);
+    CHECK(b.count("AT+CWJAP") == 1 && b.count("AT+CIPSTART") == 1);
+    CHECK(b.works());
+}
+
+void says_why_joining_failed() {
+    const struct {
+        const char *reply, *word;
+    } cases[] = {{"+CWJAP:1\r\n\r\nERROR\r\n", "timed out"},
+                 {"+CWJAP:2\r\n\r\nERROR\r\n", "wrong WiFi password"},
+                 {"+CWJAP:2\r\n\r\nFAIL\r\n", "wrong WiFi password"},
+                 {"+CWJAP:3\r\n\r\nERROR\r\n", "not found"},
+                 {"+CWJAP:4\r\n\r\nERROR\r\n", "refused"},
+                 {"\r\nERROR\r\n", "refused"}};
+    for (const auto& c : cases) {
+        Bench b;
+        b.module.replies["AT+CWJAP"] = {c.reply};
+        CHECK(b.run_until([&] { return b.link.statistics().restarts == 1; }, kSecond));
+        CHECK(std::string(describe(b.link)).find(c.word) != std::string::npos);
+        CHECK(b.works());
+        CHECK(std::string(describe(b.link)) == "connected");
+    }
+}
+
+void says_that_nothing_answers() {
+    Bench b;
+    CHECK(std::string(describe(b.link)) == "looking for the WiFi module");
+    b.module.silent = true;
+    b.run(5 * kSecond);
+    CHECK(std::string(describe(b.link)).find("does not answer") != std::string::npos);
+    b.module.silent = false;
+    CHECK(b.works());
+}
+
+void says_that_the_socket_cannot_be_opened() {
+    Bench b;
+    b.module.replies["AT+CIPSTART"] = {"DNS Fail\r\n\r\nERROR\r\n"};
+    CHECK(b.run_until([&] { return b.link.statistics().restarts == 1; }, 2 * kSecond));
+    CHECK(std::string(describe(b.link)).find("socket") != std::string::npos);
+    CHECK(b.works());
+}
+
+void restarts_a_module_that_refuses_everything() {
+    Bench b;
+    for (int i = 0; i < 12; ++i) b.module.replies["AT+CWMODE"].push_back("\r\nERROR\r\n");
+    CHECK(b.works());
+    CHECK(b.count("AT+RST") == 2);
+}
+
+// The DMA reads the buffer to its end, whatever the module says meanwhile.
+void lends_the_buffer_until_the_uart_is_done() {
+    Bench b;
+    CHECK(b.come_up());
+    const std::string text(1400, 't');
+    const auto* bytes = reinterpret_cast<const std::uint8_t*>(text.data());
+    CHECK(b.link.send(bytes, 1400));
+    CHECK(b.run_until([&] { return b.link.state() == EspAt::State::kPayload; }, kSecond));
+    b.module.say("CLOSED\r\n");
+    CHECK(b.run_until([&] { return !b.link.up(); }, kSecond));
+    CHECK(b.module.sending() && b.link.held() == bytes);
+    CHECK(b.run_until([&] { return b.link.held() == nullptr; }, kSecond));
+    CHECK(b.module.datagrams == std::vector<std::string>{text});  // the module has had all of it
+    CHECK(b.works());
+}
+
+void gives_up_on_a_uart_that_does_not_send() {
+    Bench b;
+    CHECK(b.works());
+    b.module.uart_refuses = true;
+    const std::string text = "stuck";
+    CHECK(b.link.send(reinterpret_cast<const std::uint8_t*>(text.data()), 5));
+    CHECK(b.run_until([&] { return !b.link.up() && b.link.held() == nullptr; }, 5 * kSecond));
+    CHECK(b.link.problem() == EspAt::Problem::kUart);
+    b.module.uart_refuses = false;
+    CHECK(b.works());
 }
 
 void keeps_trying_in_silence() {
@@ -358,6 +520,19 @@ const std::map<std::string, void (*)()> kScenarios = {
     SCENARIO(opens_a_closed_socket_again),
     SCENARIO(closes_a_socket_left_from_before),
     SCENARIO(survives_send_fail),
+    SCENARIO(knows_firmware_1_x),
+    SCENARIO(notices_a_reset_by_its_noise),
+    SCENARIO(notices_a_dead_module_without_sending),
+    SCENARIO(stays_up_while_nothing_is_sent),
+    SCENARIO(noise_does_not_cost_the_connection),
+    SCENARIO(noise_does_not_disturb_a_datagram),
+    SCENARIO(lost_characters_do_not_cost_the_wifi),
+    SCENARIO(says_why_joining_failed),
+    SCENARIO(says_that_nothing_answers),
+    SCENARIO(says_that_the_socket_cannot_be_opened),
+    SCENARIO(restarts_a_module_that_refuses_everything),
+    SCENARIO(lends_the_buffer_until_the_uart_is_done),
+    SCENARIO(gives_up_on_a_uart_that_does_not_send),
     SCENARIO(keeps_trying_in_silence),
     SCENARIO(fuzz),
     SCENARIO(time_wraps),

@@ -19,6 +19,8 @@ class FakeModule final : public agilenn::Uart {
     bool silent = false;
     std::uint32_t unreliable_above_baud = 5'000'000;
     std::size_t swallow_payload_bytes = 0;  // of the next datagram
+    bool old_firmware = false;              // 1.x: knows neither SYSSTORE nor SLEEP, says FAIL
+    bool uart_refuses = false;              // the board's own UART takes nothing
     // What it saw.
     std::vector<std::string> commands;
     std::vector<std::string> datagrams;
@@ -39,7 +41,7 @@ class FakeModule final : public agilenn::Uart {
     void say(const std::string& text) {
         if (silent) return;
         if (module_baud != host_baud || module_baud > unreliable_above_baud) {
-            to_host_.push_back(0xA5);  // framing errors
+            to_host_.insert(to_host_.end(), text.size(), 0xA5);  // framing errors
             return;
         }
         to_host_.insert(to_host_.end(), text.begin(), text.end());
@@ -56,7 +58,7 @@ class FakeModule final : public agilenn::Uart {
         return true;
     }
     bool send(const std::uint8_t* bytes, std::uint16_t count) override {
-        if (sending()) return false;
+        if (sending() || uart_refuses) return false;
         busy_until_us_ = now_us + static_cast<std::uint32_t>(10'000'000ULL * count / host_baud);
         on_the_wire_.assign(reinterpret_cast<const char*>(bytes), count);
         return true;
@@ -125,8 +127,16 @@ class FakeModule final : public agilenn::Uart {
     void obey(const std::string& command) {
         commands.push_back(command);
         if (scripted(command)) return;
-        if (command == "AT" || is(command, "AT+CWMODE=") || command == "AT+CIPMUX=0") {
+        if (command == "AT" || is(command, "AT+CWMODE=")) {
             say("\r\nOK\r\n");
+        } else if (command == "AT+SYSSTORE=0" || command == "AT+SLEEP=0") {
+            say(old_firmware ? "\r\nERROR\r\n" : "\r\nOK\r\n");
+        } else if (command == "AT+CIPMUX=0") {
+            // "This mode can only be changed after all connections are disconnected."
+            say(open ? "link is builded\r\n\r\nERROR\r\n" : "\r\nOK\r\n");
+        } else if (command == "AT+RST") {
+            say("\r\nOK\r\n");
+            reboot();
         } else if (command == "ATE0") {
             echo = false;
             say("\r\nOK\r\n");

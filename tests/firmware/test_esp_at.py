@@ -9,11 +9,8 @@ from pathlib import Path
 
 import pytest
 
-SOURCES = (
-    "Runtime/agilenn/esp_at.cpp",
-    "Runtime/agilenn/esp_at_parser.cpp",
-    "Runtime/agilenn/text.cpp",
-)
+PARTS = ("esp_at", "esp_at_setup", "esp_at_commands", "esp_at_parser", "text")
+SOURCES = tuple(f"Runtime/agilenn/{part}.cpp" for part in PARTS)
 SCENARIOS = re.findall(
     r"SCENARIO\((\w+)\),", (Path(__file__).parent / "esp_at_driver.cpp").read_text()
 )

@@ -1,6 +1,7 @@
 // Host program that runs the device's link code on commands from standard input, one a line.
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <iostream>
 #include <map>
 #include <memory>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "agilenn/combine.hpp"
+#include "agilenn/context_encoder.hpp"
 #include "agilenn/crc32.hpp"
 #include "agilenn/fragment_writer.hpp"
 #include "agilenn/lzw_encoder.hpp"
@@ -109,6 +111,74 @@ static void add(
     encoders["raw" + size] = encode<agilenn::RawEncoder<kLevels, kCapacity>>;
 }
 
+// Tables of the codec `context` that a command can change.
+template <uint8_t kLevelCount, uint16_t kRowCount, uint16_t kColumnCount, uint16_t kChannelCount>
+struct LoadedTables {
+    static constexpr uint8_t kLevels = kLevelCount;
+    static constexpr uint16_t kRows = kRowCount;
+    static constexpr uint16_t kColumns = kColumnCount;
+    static constexpr uint16_t kChannels = kChannelCount;
+    struct OfChannel {
+        uint32_t modal;
+        uint8_t rank_map[16];
+        uint8_t ranks[kLevels];
+        uint8_t pattern_map[3][96];
+    };
+    static inline OfChannel kOfChannel[kChannels];
+    static inline uint16_t kPatternTails[16][4];
+    static inline uint16_t kRankTails[kLevels - 1][4];
+};
+
+// Loads tables: for each channel modal level, rank map, ranks, pattern map; then all tails.
+template <class Tables>
+static void load(const Bytes& bytes) {
+    const uint8_t* next = bytes.data();
+    const auto take = [&next](void* to, size_t size) {
+        std::memcpy(to, next, size);
+        next += size;
+    };
+    for (auto& channel : Tables::kOfChannel) {
+        channel.modal = *next++ * 0x01010101U;
+        take(channel.rank_map, sizeof channel.rank_map);
+        take(channel.ranks, sizeof channel.ranks);
+        take(channel.pattern_map, sizeof channel.pattern_map);
+    }
+    take(Tables::kPatternTails, sizeof Tables::kPatternTails);
+    take(Tables::kRankTails, sizeof Tables::kRankTails);
+    if (next != bytes.data() + bytes.size()) std::abort();
+}
+
+// As `encode`, for a codec that takes whole rows and must know where a fragment begins.
+template <class Tables>
+static std::string context(std::istringstream& in) {
+    std::string tables, hex;
+    uint16_t capacity = 0, run = 0;
+    in >> tables >> capacity >> run >> hex;
+    load<Tables>(from_hex(tables));
+    const Bytes symbols = from_hex(hex);
+    auto encoder = std::make_unique<agilenn::ContextEncoder<Tables, 1400>>();
+    std::string result;
+    size_t done = 0, pushed = 0;
+    while (done < symbols.size()) {
+        Bytes out(capacity);
+        encoder->begin(out.data(), capacity, static_cast<uint32_t>(done));
+        const size_t first = done;
+        while (done < symbols.size()) {
+            if (pushed == done) {
+                pushed = run < symbols.size() - done ? done + run : symbols.size();
+            }
+            const size_t room = 65535 - (done - first);
+            const size_t count = pushed - done < room ? pushed - done : room;
+            const Bytes part(symbols.begin() + done, symbols.begin() + done + count);
+            done += encoder->push_run(part.data(), static_cast<uint16_t>(count));
+            if (done != pushed) break;
+        }
+        const uint16_t size = encoder->finish();
+        result += to_hex(out.data(), size) + ":" + std::to_string(done - first) + " ";
+    }
+    return result;
+}
+
 static std::string answer(std::istringstream& in) {
     agilenn::RequestId id{};
     uint16_t classes = 0;
@@ -139,8 +209,15 @@ static std::string combine(std::istringstream& in) {
         remote.push_back(static_cast<int16_t>(value));
     }
     const auto count = static_cast<uint16_t>(classes);
-    return std::to_string(agilenn::combine(rule, local.data(), remote.data(), count)) + " " +
-           std::to_string(agilenn::local_answer(local.data(), count)) + q8;
+    std::vector<int32_t> scores(count), local_scores(count);
+    std::string result =
+        std::to_string(agilenn::combine(rule, local.data(), remote.data(), count, scores.data()));
+    result +=
+        " " + std::to_string(agilenn::local_answer(rule, local.data(), count, local_scores.data()));
+    result += q8;
+    for (const int32_t score : scores) result += " " + std::to_string(score);
+    for (const int32_t score : local_scores) result += " " + std::to_string(score);
+    return result;
 }
 
 int main() {
@@ -161,6 +238,13 @@ int main() {
         const Bytes data = from_hex(hex);
         return std::to_string(agilenn::crc32(data.data(), static_cast<uint16_t>(data.size())));
     };
+    commands["context/8/3/8/5"] = context<LoadedTables<8, 3, 8, 5>>;
+    commands["context/2/2/4/1"] = context<LoadedTables<2, 2, 4, 1>>;
+    commands["context/5/1/7/3"] = context<LoadedTables<5, 1, 7, 3>>;
+    commands["context/8/5/3/2"] = context<LoadedTables<8, 5, 3, 2>>;
+    commands["context/16/2/1/4"] = context<LoadedTables<16, 2, 1, 4>>;
+    commands["context/255/2/14/2"] = context<LoadedTables<255, 2, 14, 2>>;
+    commands["context/8/70/31/32"] = context<LoadedTables<8, 70, 31, 32>>;
     commands["answer"] = answer;
     commands["combine"] = combine;
     commands["request/lzw/4/30/60/2"] = request<FragmentWriter<agilenn::LzwEncoder<4, 30>, 60, 2>>;
@@ -168,6 +252,8 @@ int main() {
         request<FragmentWriter<agilenn::LzwEncoder<4, 30>, 3, 200>>;
     commands["request/lzw/8/1400/70000/10"] =
         request<FragmentWriter<agilenn::LzwEncoder<8, 1400>, 70000, 10>>;
+    commands["request/context/8/3/8/5"] =
+        request<FragmentWriter<agilenn::ContextEncoder<LoadedTables<8, 3, 8, 5>, 40>, 120, 10>>;
     commands["request/raw/5/24/1000/60"] =
         request<FragmentWriter<agilenn::RawEncoder<5, 24>, 1000, 60>>;
     commands["request/lzw-variable/6/64/500/10"] =

@@ -204,13 +204,16 @@ def test_combination_equals_the_reference(device, alpha, scale, zero_point, logi
     q8 = reference.local_logits_q8(local, scale, zero_point)
     best = int(reference.answer(reference.combine(q8, remote, alpha)))
     got = device("combine", alpha, scale, zero_point, len(logits), *local, *remote)
-    assert list(map(int, got)) == [best, int(np.argmax(local)), *q8]
+    scores = [*reference.combine(q8, remote, alpha), *(32768 * int(q) for q in q8)]
+    assert list(map(int, got)) == [best, int(np.argmax(local)), *q8, *scores]
 
 
 def test_combination_by_hand(device):
     # scale 0.5, zero point 2: logits 1.0 and -0.5 are 256 and -128; remote -1.0 and 1.0.
     rule = (8192, 1 << 23, 2, 2)  # alpha 0.25: 0.25 - 0.75 < -0.125 + 0.75
-    assert device("combine", *rule, 4, 1, -256, 256) == ["1", "0", "256", "-128"]
+    # In units of 2^-23: -0.5 and 0.625; the local answer alone 1.0 and -0.5.
+    scores = [str(round(score * 2**23)) for score in (-0.5, 0.625, 1.0, -0.5)]
+    assert device("combine", *rule, 4, 1, -256, 256) == ["1", "0", "256", "-128", *scores]
     equal = (0, 1 << 23, 2, 2)  # a tie goes to the first class
     assert device("combine", *equal, 4, 1, 5, 5)[0] == "0"
 

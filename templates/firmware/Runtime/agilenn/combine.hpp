@@ -14,13 +14,16 @@ struct CombinationRule {
 // Returns a local logit in units of 1/256, saturated.
 int16_t local_logit_q8(const CombinationRule& rule, int8_t logit);
 
-// Returns the first class with the greatest score
-//     alpha x local + (1 - alpha) x remote.
-// `local` are the local net's int8 logits, `remote_q8` the answer's, in units of 1/256.
-uint16_t combine(const CombinationRule& rule, const int8_t* local, const int16_t* remote_q8,
-                 uint16_t classes);
+// Scores are in units of 2^-23 of a logit: a weight (2^-15) times a logit (2^-8).
 
-// Returns the first class with the greatest local logit: the answer when the server has none.
-uint16_t local_answer(const int8_t* local, uint16_t classes);
+// Writes the score alpha x local + (1 - alpha) x remote of each class and returns the first class
+// with the greatest one. `local` are the local net's int8 logits, `remote_q8` the answer's, in
+// units of 1/256.
+uint16_t combine(const CombinationRule& rule, const int8_t* local, const int16_t* remote_q8,
+                 uint16_t classes, int32_t* scores_q23);
+
+// The same when the server has no part in it: the local logits alone.
+uint16_t local_answer(const CombinationRule& rule, const int8_t* local, uint16_t classes,
+                      int32_t* scores_q23);
 
 }  // namespace agilenn

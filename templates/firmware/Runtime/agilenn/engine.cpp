@@ -44,7 +44,8 @@ void Engine::set_alpha_q15(uint16_t alpha_q15) {
 void Engine::begin(uint32_t sequence) {
     start_us_ = clock_();
     service_link();  // takes what arrived for earlier frames before the new one can be meant
-    request_ = {deployment::kModelId, device_id_, sequence};
+    request_ = {deployment::kModelId, device_id_, sequence_base_ + sequence};
+    refusal_ = RefusalReason::kNone;
     offload_ = link_.up() ? Offload::kRunning : Offload::kLinkDown;
     network::begin_frame();
     if (offload_ == Offload::kRunning) {
@@ -65,35 +66,36 @@ Answer Engine::finish() {
     if (offload_ == Offload::kRunning) {
         writer_.finish();
     }
-    const int8_t* local = network::local_logits();
     const uint32_t device_us = clock_() - start_us_;
     while (still_worth_waiting()) {
         rest();
     }
-    Answer answer = {};
-    switch (offload_) {
-        case Offload::kAnswered:
-            answer.source = Source::kCombined;
-            break;
-        case Offload::kRefused:
-            answer.source = Source::kLocalRefused;
-            break;
-        case Offload::kLinkDown:
-            answer.source = Source::kLocalLinkDown;
-            break;
-        default:
-            answer.source = Source::kLocalDeadline;
-            break;
-    }
-    if (answer.source == Source::kCombined) {
-        const CombinationRule rule = {alpha_q15_, network::kLocalScaleQ24,
-                                      network::kLocalZeroPoint};
-        answer.class_index = combine(rule, local, remote_logits_q8_, network::kClasses);
-    } else {
-        answer.class_index = local_answer(local, network::kClasses);
-    }
+    Answer answer = judge();
     answer.device_us = device_us;
     answer.total_us = clock_() - start_us_;
+    return answer;
+}
+
+// Class and source from what there is when the waiting is over.
+Answer Engine::judge() {
+    const int8_t* local = network::local_logits();
+    const CombinationRule rule = {alpha_q15_, network::kLocalScaleQ24, network::kLocalZeroPoint};
+    Answer answer = {};
+    if (offload_ == Offload::kAnswered) {
+        answer.source = Source::kCombined;
+        answer.class_index =
+            combine(rule, local, remote_logits_q8_, network::kClasses, scores_q23_);
+        return answer;
+    }
+    answer.class_index = local_answer(rule, local, network::kClasses, scores_q23_);
+    answer.refusal = refusal_;
+    if (offload_ == Offload::kRefused) {
+        answer.source = Source::kLocalRefused;
+    } else if (offload_ == Offload::kLinkDown) {
+        answer.source = Source::kLocalLinkDown;
+    } else {
+        answer.source = Source::kLocalDeadline;
+    }
     return answer;
 }
 
@@ -145,6 +147,7 @@ void Engine::handle(const Datagram& datagram) {
         offload_ = Offload::kAnswered;
     } else if (report.status == AnswerStatus::kRefused) {
         offload_ = Offload::kRefused;
+        refusal_ = report.reason;
     }
 }
 

@@ -16,7 +16,7 @@ namespace agilenn {
 enum class Source : uint8_t {
     kCombined,
     kLocalDeadline,  // no answer within the deadline
-    kLocalRefused,   // the server does not serve this model
+    kLocalRefused,   // the server will not answer, see Answer::refusal
     kLocalLinkDown,  // no module, no WiFi, no socket
 };
 
@@ -26,8 +26,9 @@ const char* describe(Source source);
 struct Answer {
     uint16_t class_index;
     Source source;
-    uint32_t device_us;  // from begin() to the end of local computing
-    uint32_t total_us;   // from begin() to the answer
+    RefusalReason refusal;  // kNone unless the source is kLocalRefused
+    uint32_t device_us;     // from begin() to the end of local computing
+    uint32_t total_us;      // from begin() to the answer
 };
 
 // Memory that the link's DMA reads: one fragment is filled while the other is sent.
@@ -41,6 +42,11 @@ class Engine {
 
     // Identifies this device to the server; once, before the first frame.
     void set_device_id(uint32_t device_id) { device_id_ = device_id; }
+
+    // What is added to the sequence numbers on their way to the server. The server knows repeated
+    // requests by their number, for 2 s; after a reset it must not meet the numbers of before, so
+    // let this vary from start to start.
+    void set_sequence_base(uint32_t base) { sequence_base_ = base; }
 
     // Weight of the local answer, 0 to 32768 (Q15); from the next combination on.
     void set_alpha_q15(uint16_t alpha_q15);
@@ -59,6 +65,10 @@ class Engine {
     // After the last row: waits for the server's part and answers, by the deadline at the latest.
     Answer finish();
 
+    // The score of each class in the last answer, network::kClasses values in units of 2^-23 of a
+    // logit (combine.hpp). Softmax of them gives probabilities; differences show how sure it is.
+    const int32_t* scores_q23() const { return scores_q23_; }
+
     // Keeps the link alive between frames; call it while waiting for the next frame.
     void idle();
 
@@ -70,6 +80,7 @@ class Engine {
     uint8_t* free_fragment() const;
     uint32_t service_link();
     void handle(const Datagram& datagram);
+    Answer judge();
     bool still_worth_waiting();
     void rest();
 
@@ -82,7 +93,10 @@ class Engine {
     uint16_t alpha_q15_;
     uint32_t deadline_us_;
     uint32_t device_id_ = 0;
+    uint32_t sequence_base_ = 0;
     uint32_t start_us_ = 0;
+    RefusalReason refusal_ = RefusalReason::kNone;
+    int32_t scores_q23_[network::kClasses] = {};
     int16_t remote_logits_q8_[network::kClasses] = {};
 };
 

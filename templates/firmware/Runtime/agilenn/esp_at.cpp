@@ -1,65 +1,48 @@
-// Bring-up, sending and recovery of an ESP-AT module.
+// The ESP-AT link while it runs: what the module says, datagrams, the UART. Bring-up: esp_at_setup.
 #include "agilenn/esp_at.hpp"
 
-#include "agilenn/text.hpp"
+#include "agilenn/esp_at_commands.hpp"
 #include "agilenn/time.hpp"
 
 namespace agilenn {
 namespace {
 
 using State = EspAt::State;
+using Problem = EspAt::Problem;
 
-constexpr uint32_t kShortestPauseUs = 100'000;
-constexpr uint8_t kLongestPauseShift = 6;
 constexpr uint32_t kBusyDelayUs = 2'000;
-constexpr uint32_t kRetryDelayUs = 50'000;
-constexpr uint32_t kDatagramGapUs = 100'000;  // silence within +IPD: the rest was lost
-constexpr uint8_t kSetupAttempts = 3;
-constexpr uint8_t kBusyAttempts = 100;
-constexpr uint8_t kProbesPerRate = 2;
-constexpr uint8_t kProbes = 2 * kProbesPerRate;
-constexpr uint8_t kLostInRow = 3;  // then the socket is opened anew
-
-// How long a state may last before it counts as failed.
-constexpr uint32_t limit_us(State state) {
-    switch (state) {
-        case State::kProbe:
-        case State::kVerifyBaud:
-            return 200'000;
-        case State::kJoin:
-            return 20'000'000;  // the module itself gives up after 15 s
-        case State::kOpen:
-            return 10'000'000;  // with a host name to resolve
-        case State::kPayload:
-            return 2'000'000;  // 1460 bytes at 9600 baud take 1.5 s
-        default:
-            return 1'000'000;
-    }
-}
+constexpr uint32_t kDatagramGapUs = 100'000;       // silence within +IPD: the rest was lost
+constexpr uint32_t kCheckIntervalUs = 10'000'000;  // without a datagram to send
+constexpr uint32_t kNoiseLimitUs = 100'000;        // for an answer that is due, after noise
+constexpr uint32_t kUartLimitUs = 2'000'000;       // for the UART to take a command
 
 constexpr bool waits_for_event(State state) {
     return state != State::kPause && state != State::kIdle;
 }
 
-// Writes a quoted parameter; the module wants quotes, commas and backslashes escaped.
-void add_quoted(TextWriter& text, const char* parameter) {
-    text.add('"');
-    for (; *parameter != '\0'; ++parameter) {
-        if (*parameter == '"' || *parameter == ',' || *parameter == '\\') {
-            text.add('\\');
-        }
-        text.add(*parameter);
+// A module that has just been told its rate is not to be spoken to at the old one.
+constexpr bool changing_rate(State state) {
+    return state == State::kSetBaud || state == State::kVerifyBaud;
+}
+
+constexpr Problem join_problem(uint8_t code) {
+    switch (code) {
+        case 1:
+            return Problem::kJoinTimeout;
+        case 2:
+            return Problem::kWrongPassword;
+        case 3:
+            return Problem::kNoNetwork;
+        default:
+            return Problem::kJoinRefused;
     }
-    text.add('"');
 }
 
 }  // namespace
 
 Datagram EspAt::poll(uint32_t now_us) {
     now_us_ = now_us;
-    if (state_ == State::kPayload && issued_ && !uart_.sending()) {
-        enter(State::kSendOk);
-    }
+    note_payload_left();
     for (;;) {
         if (received_next_ == received_count_) {
             received_next_ = 0;
@@ -80,7 +63,11 @@ Datagram EspAt::poll(uint32_t now_us) {
     if (parser_.in_datagram() && reached(now_us, data_us_ + kDatagramGapUs)) {
         parser_.reset();
     }
-    if (issued_ && state_ != State::kIdle && reached(now_us, due_us_)) {
+    if (state_ == State::kIdle) {
+        if (reached(now_us, due_us_ + kCheckIntervalUs)) {
+            enter(State::kCheck);
+        }
+    } else if (issued_ && reached(now_us, due_us_)) {
         handle_timeout();
     }
     if (!issued_ && reached(now_us, due_us_)) {
@@ -100,21 +87,36 @@ bool EspAt::send(const uint8_t* bytes, uint16_t count) {
     return true;
 }
 
+// The UART is done with the payload's bytes; now the module has to confirm them.
+void EspAt::note_payload_left() {
+    if (leaving_ == nullptr || uart_.sending()) {
+        return;
+    }
+    leaving_ = nullptr;
+    if (state_ == State::kPayload) {
+        enter(State::kSendOk);
+        issued_ = true;
+        due_us_ = now_us_ + limit_us(State::kSendOk);
+    }
+}
+
 void EspAt::handle(EspAtEvent event) {
     switch (event) {
         case EspAtEvent::kNone:
         case EspAtEvent::kDatagram:
             return;
         case EspAtEvent::kReset:
-            // The module has restarted by itself: it is at its first rate and knows nothing.
+            // The module has restarted: it is at its first rate and knows nothing.
             finish_datagram(false);
             ++statistics_.restarts;
             set_baud(kBootBaud);
             enter(State::kProbe);
+            was_up_ = false;
+            fresh_ = true;
             return;
         case EspAtEvent::kWifiDisconnect:
             // While joining this is the module leaving its former network.
-            if (state_ > State::kJoin) {
+            if (state_ > State::kJoin && !changing_rate(state_)) {
                 finish_datagram(false);
                 enter(State::kJoin);
             }
@@ -123,6 +125,14 @@ void EspAt::handle(EspAtEvent event) {
             if (up()) {
                 finish_datagram(false);
                 enter(State::kOpen);
+            }
+            return;
+        case EspAtEvent::kNoise:
+            handle_noise();
+            return;
+        case EspAtEvent::kJoinError:
+            if (state_ == State::kJoin) {
+                problem_ = join_problem(parser_.join_error());
             }
             return;
         default:
@@ -135,51 +145,12 @@ void EspAt::handle(EspAtEvent event) {
     }
 }
 
-void EspAt::handle_setup(EspAtEvent event) {
-    switch (event) {
-        case EspAtEvent::kOk:
-            next_after(state_);
-            return;
-        case EspAtEvent::kBusy:
-            if (++attempt_ < kBusyAttempts) {
-                repeat_after(kRetryDelayUs);
-            } else {
-                restart();
-            }
-            return;
-        case EspAtEvent::kError:
-            break;
-        default:
-            return;
-    }
-    switch (state_) {
-        case State::kProbe:  // an answer all the same: what came before AT spoilt the line
-            repeat_after(0);
-            return;
-        case State::kJoin:
-            restart();
-            return;
-        case State::kSetBaud:  // the module stays at the rate that works
-            enter(State::kOpen);
-            return;
-        case State::kClose:  // there was no socket to close
-            enter(State::kOpen);
-            attempt_ = 1;
-            return;
-        case State::kOpen:
-            if (attempt_ == 0) {
-                enter(State::kClose);
-            } else {
-                restart();
-            }
-            return;
-        default:
-            retry_or_restart();
-            return;
-    }
-}
-
 void EspAt::handle_sending(EspAtEvent event) {
+    note_payload_left();  // it may have left since poll() looked
+    if (state_ == State::kCheck) {
+        enter(State::kIdle);  // whatever it says, it is there and hears us
+        return;
+    }
     switch (event) {
         case EspAtEvent::kPrompt:
             if (state_ == State::kPrompt && issued_) {
@@ -192,7 +163,6 @@ void EspAt::handle_sending(EspAtEvent event) {
                 if (++attempt_ < kBusyAttempts) {
                     repeat_after(kBusyDelayUs);
                 } else {
-                    finish_datagram(false);
                     probe_now();
                 }
             }
@@ -216,46 +186,15 @@ void EspAt::handle_sending(EspAtEvent event) {
     }
 }
 
-void EspAt::handle_timeout() {
-    switch (state_) {
-        case State::kPause:
-            enter(State::kProbe);
-            return;
-        case State::kProbe:
-            probe_failed();
-            return;
-        case State::kVerifyBaud:
-            if (++attempt_ < kSetupAttempts) {
-                repeat_after(0);
-            } else {
-                // The line does not carry the new rate: stay with the first one from now on.
-                baud_switch_works_ = false;
-                restart();
-            }
-            return;
-        case State::kPrompt:
-        case State::kPayload:
-        case State::kSendOk:
-            finish_datagram(false);
-            probe_now();
-            return;
-        default:
-            retry_or_restart();
-            return;
+// A module that has restarted talks at its first rate, which sounds like this. So may a line that
+// lost characters: whoever still answers in time has not restarted.
+void EspAt::handle_noise() {
+    if (state_ == State::kIdle) {
+        enter(State::kCheck);
+    } else if ((state_ == State::kPrompt || state_ == State::kSendOk) && issued_ &&
+               !reached(now_us_ + kNoiseLimitUs, due_us_)) {
+        due_us_ = now_us_ + kNoiseLimitUs;
     }
-}
-
-void EspAt::probe_failed() {
-    ++attempt_;
-    if (attempt_ >= kProbes) {
-        restart();
-        return;
-    }
-    if (attempt_ % kProbesPerRate == 0) {
-        // Perhaps only this side was reset, and the module still talks at the other rate.
-        set_baud(baud_ == kBootBaud ? config_.baud : kBootBaud);
-    }
-    repeat_after(0);
 }
 
 void EspAt::enter(State state) {
@@ -265,6 +204,9 @@ void EspAt::enter(State state) {
     due_us_ = now_us_;
     if (state == State::kIdle) {
         failures_ = 0;
+        socket_closed_ = false;
+        was_up_ = false;
+        problem_ = Problem::kNone;
     }
 }
 
@@ -273,28 +215,12 @@ void EspAt::repeat_after(uint32_t delay_us) {
     due_us_ = now_us_ + delay_us;
 }
 
-void EspAt::retry_or_restart() {
-    if (++attempt_ < kSetupAttempts) {
-        repeat_after(kRetryDelayUs);
-    } else {
-        restart();
-    }
-}
-
-void EspAt::restart() {
-    ++statistics_.restarts;
-    const uint8_t shift = failures_ < kLongestPauseShift ? failures_ : kLongestPauseShift;
-    if (failures_ < kLongestPauseShift) {
-        ++failures_;
-    }
-    enter(State::kPause);
-    issued_ = true;  // nothing to say, only time to pass
-    due_us_ = now_us_ + (kShortestPauseUs << shift);
-}
-
+// Something went wrong while the link was up: finds out whether the module is still there.
 void EspAt::probe_now() {
+    finish_datagram(false);
     ++statistics_.restarts;
     enter(State::kProbe);
+    was_up_ = true;
     attempt_ = 1;  // the module may still wait for the rest of a datagram: fill it up first
 }
 
@@ -312,112 +238,28 @@ void EspAt::finish_datagram(bool taken) {
     }
 }
 
-void EspAt::next_after(State state) {
-    switch (state) {
-        case State::kProbe:
-            enter(State::kEchoOff);
-            return;
-        case State::kEchoOff:
-            enter(State::kStation);
-            return;
-        case State::kStation:
-            enter(State::kJoin);
-            return;
-        case State::kJoin:
-            enter(State::kSingle);
-            return;
-        case State::kSingle:
-            enter(baud_ != config_.baud && baud_switch_works_ ? State::kSetBaud : State::kOpen);
-            return;
-        case State::kSetBaud:
-            // The module answers at the old rate and then changes; so do we.
-            if (set_baud(config_.baud)) {
-                enter(State::kVerifyBaud);
-            } else {
-                baud_switch_works_ = false;
-                restart();
-            }
-            return;
-        case State::kVerifyBaud:
-            enter(State::kOpen);
-            return;
-        case State::kClose:
-            enter(State::kOpen);
-            attempt_ = 1;
-            return;
-        case State::kOpen:
-            lost_in_row_ = 0;
-            enter(State::kIdle);
-            return;
-        default:
-            return;
-    }
-}
-
 void EspAt::issue() {
     bool accepted = false;
     if (state_ == State::kPayload) {
         accepted = uart_.send(payload_, payload_count_);
+        leaving_ = accepted ? payload_ : leaving_;
     } else if (!uart_.sending()) {
         accepted = uart_.send(command_, write_command());
     }
     if (accepted) {
         issued_ = true;
         due_us_ = now_us_ + limit_us(state_);
+    } else if (reached(now_us_, due_us_ + kUartLimitUs)) {
+        restart(Problem::kUart);
     }
 }
 
 uint16_t EspAt::write_command() {
-    TextWriter text(reinterpret_cast<char*>(command_), kCommandBytes);
-    switch (state_) {
-        case State::kProbe:
-            // A module that waits for the rest of a datagram swallows commands until it is full.
-            // Line ends mean nothing to one that does not wait.
-            if (attempt_ != 0) {
-                while (text.length() + 8 < kCommandBytes) {
-                    text.add("\r\n");
-                }
-            }
-            text.add("AT");
-            break;
-        case State::kVerifyBaud:
-            text.add("AT");
-            break;
-        case State::kEchoOff:
-            text.add("ATE0");
-            break;
-        case State::kStation:
-            text.add("AT+CWMODE=1");
-            break;
-        case State::kJoin:
-            text.add("AT+CWJAP=");
-            add_quoted(text, config_.ssid);
-            text.add(',');
-            add_quoted(text, config_.password);
-            break;
-        case State::kSingle:
-            text.add("AT+CIPMUX=0");
-            break;
-        case State::kSetBaud:
-            text.add("AT+UART_CUR=").add_decimal(config_.baud).add(",8,1,0,0");
-            break;
-        case State::kClose:
-            text.add("AT+CIPCLOSE");
-            break;
-        case State::kOpen:
-            text.add("AT+CIPSTART=\"UDP\",");
-            add_quoted(text, config_.server_host);
-            text.add(',').add_decimal(config_.server_port);
-            text.add(',').add_decimal(config_.local_port).add(",0");
-            break;
-        case State::kPrompt:
-            text.add("AT+CIPSEND=").add_decimal(payload_count_);
-            break;
-        default:
-            break;
-    }
-    text.add("\r\n");
-    return static_cast<uint16_t>(text.length());
+    // A module that waits for the rest of a datagram swallows commands until it is full. Line ends
+    // mean nothing to one that does not wait.
+    const bool flush = state_ == State::kProbe && attempt_ != 0;
+    return static_cast<uint16_t>(write_at_command(reinterpret_cast<char*>(command_), kCommandBytes,
+                                                  state_, config_, payload_count_, flush));
 }
 
 bool EspAt::set_baud(uint32_t baud) {
@@ -426,28 +268,6 @@ bool EspAt::set_baud(uint32_t baud) {
     }
     baud_ = baud;
     return true;
-}
-
-const char* describe(EspAt::State state) {
-    switch (state) {
-        case State::kPause:
-            return "waiting before the next attempt";
-        case State::kProbe:
-        case State::kEchoOff:
-        case State::kStation:
-            return "looking for the module";
-        case State::kJoin:
-            return "joining the WiFi network";
-        case State::kSingle:
-        case State::kSetBaud:
-        case State::kVerifyBaud:
-            return "setting up the module";
-        case State::kClose:
-        case State::kOpen:
-            return "opening the socket";
-        default:
-            return "connected";
-    }
 }
 
 }  // namespace agilenn

@@ -1,4 +1,5 @@
-// State machine over the module's output ("ESP-AT User Guide": AT command set, TCP/IP, messages).
+// State machine over the module's output ("ESP-AT User Guide": AT messages, Wi-Fi and TCP/IP
+// commands; "ESP8266 AT Instruction Set" for firmware 1.x).
 #include "agilenn/esp_at_parser.hpp"
 
 #include "agilenn/text.hpp"
@@ -25,6 +26,13 @@ constexpr KnownLine kKnownLines[] = {
 };
 
 constexpr char kDatagramPrefix[] = "+IPD,";
+constexpr char kJoinErrorPrefix[] = "+CWJAP:";
+
+// AT firmware writes printable ASCII and line ends. Other bytes come from a line whose two ends run
+// at different rates, or from a datagram whose announcement was lost.
+constexpr bool is_noise(uint8_t byte) {
+    return byte >= 0x7F || (byte < ' ' && byte != '\r' && byte != '\n' && byte != '\t');
+}
 
 }  // namespace
 
@@ -62,6 +70,10 @@ EspAtEvent EspAtParser::push_line(uint8_t byte) {
     if (byte == '\r' || (byte == ' ' && line_length_ == 0)) {
         return EspAtEvent::kNone;
     }
+    if (is_noise(byte)) {
+        line_cut_ = true;  // whatever this line was, it is spoilt
+        return count_noise();
+    }
     if (byte == '>' && line_length_ == 0 && !line_cut_) {
         return EspAtEvent::kPrompt;
     }
@@ -85,14 +97,35 @@ EspAtEvent EspAtParser::end_line() {
     const bool whole = !line_cut_;
     line_length_ = 0;
     line_cut_ = false;
-    if (whole) {
-        for (const KnownLine& known : kKnownLines) {
-            if (equal(line_, known.text)) {
-                return known.event;
-            }
+    if (!whole) {
+        return EspAtEvent::kNone;
+    }
+    for (const KnownLine& known : kKnownLines) {
+        if (equal(line_, known.text)) {
+            noise_ = 0;
+            return known.event;
         }
     }
-    return EspAtEvent::kNone;
+    return read_join_error() ? EspAtEvent::kJoinError : EspAtEvent::kNone;
+}
+
+// Reads "+CWJAP:<code>"; false if the line is another one.
+bool EspAtParser::read_join_error() {
+    constexpr uint8_t kCodeAt = sizeof kJoinErrorPrefix - 1;
+    const char code = starts_with(line_, kJoinErrorPrefix) ? line_[kCodeAt] : '\0';
+    if (code < '0' || code > '9' || line_[kCodeAt + 1] != '\0') {
+        return false;
+    }
+    join_error_ = static_cast<uint8_t>(code - '0');
+    return true;
+}
+
+EspAtEvent EspAtParser::count_noise() {
+    if (++noise_ < kNoiseBytes) {
+        return EspAtEvent::kNone;
+    }
+    noise_ = 0;
+    return EspAtEvent::kNoise;
 }
 
 void EspAtParser::push_length(uint8_t byte) {

@@ -18,7 +18,9 @@ enum class EspAtEvent : uint8_t {
     kReset,   // ready: the module has started
     kWifiDisconnect,
     kClosed,
-    kDatagram,  // datagram() holds it
+    kJoinError,  // +CWJAP:<code>: why joining failed, see join_error(); ERROR or FAIL follows
+    kNoise,      // so many bytes that no AT firmware sends: another rate, or a bad line
+    kDatagram,   // datagram() holds it
 };
 
 // Takes bytes one at a time. Never loses its way for long: a line that is too long or unknown is
@@ -32,6 +34,9 @@ class EspAtParser {
     // The last datagram, until the next one begins.
     Datagram datagram() const { return {datagram_, datagram_count_}; }
 
+    // The code of the last +CWJAP line: 1 time-out, 2 wrong password, 3 no such network, 4 refused.
+    uint8_t join_error() const { return join_error_; }
+
     bool in_datagram() const { return mode_ == Mode::kData; }
     // Forgets an unfinished datagram (its rest was lost) and the present line.
     void reset();
@@ -41,15 +46,20 @@ class EspAtParser {
 
     EspAtEvent push_line(uint8_t byte);
     EspAtEvent end_line();
+    bool read_join_error();
+    EspAtEvent count_noise();
     void push_length(uint8_t byte);
     EspAtEvent push_data(uint8_t byte);
 
     static constexpr uint8_t kLineCapacity = 32;   // the longest line that matters is shorter
     static constexpr uint32_t kLongestIpd = 8192;  // more is line noise
+    static constexpr uint8_t kNoiseBytes = 8;      // since the last line that was understood
 
     Mode mode_ = Mode::kLine;
     bool line_cut_ = false;
     uint8_t line_length_ = 0;
+    uint8_t noise_ = 0;
+    uint8_t join_error_ = 0;
     uint32_t announced_ = 0;  // bytes of the datagram
     uint32_t seen_ = 0;       // of them
     uint16_t datagram_count_ = 0;

@@ -49,6 +49,24 @@ uint32_t datagram_crc(const uint8_t* datagram, uint16_t length_bytes) {
 
 }  // namespace
 
+const char* describe(RefusalReason reason) {
+    switch (reason) {
+        case RefusalReason::kNone:
+            return "nothing refused";
+        case RefusalReason::kUnknownModel:
+            return "it serves another model; start the server of this build";
+        case RefusalReason::kMalformed:
+            return "it could not read the request";
+        case RefusalReason::kOverloaded:
+            return "it is overloaded";
+        case RefusalReason::kVersion:
+            return "it speaks another version of the protocol";
+        case RefusalReason::kCodec:
+            return "it does not know this codec";
+    }
+    return "for a reason that this firmware does not know";
+}
+
 void close_datagram(const Header& header, uint8_t* datagram, uint16_t length_bytes) {
     put16(datagram + kMagicAt, kMagic);
     datagram[kVersionAt] = kProtocolVersion;
