@@ -19,6 +19,9 @@ class InterruptLock {
     uint32_t previous_;
 };
 
+// Later loads and stores come after earlier ones, for the compiler and for the core.
+inline void memory_barrier() { asm volatile("dmb" ::: "memory"); }
+// As memory_barrier, and waits until the earlier ones are complete.
 inline void data_barrier() { asm volatile("dsb" ::: "memory"); }
 inline void instruction_barrier() { asm volatile("isb" ::: "memory"); }
 

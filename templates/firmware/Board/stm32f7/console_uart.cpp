@@ -15,9 +15,9 @@ constexpr uint32_t kRingBytes = 1024;  // a power of two
 constexpr uint8_t kPriority = 12;
 constexpr uint32_t kPollLimit = 2'000'000;  // more than a character takes at 216 MHz
 
-char ring[kRingBytes];
-volatile uint32_t head = 0;  // next to write; both count on and wrap with 2^32
-volatile uint32_t tail = 0;  // next to send
+volatile char ring[kRingBytes];  // volatile: a character is written before `head` announces it
+volatile uint32_t head = 0;      // next to write; both count on and wrap with 2^32
+volatile uint32_t tail = 0;      // next to send
 uint32_t dropped = 0;
 bool started = false;
 

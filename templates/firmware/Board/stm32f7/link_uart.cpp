@@ -118,6 +118,7 @@ bool LinkUart::sending() const { return transmitting; }
 uint16_t LinkUart::receive(uint8_t* bytes, uint16_t capacity) {
     activity = false;
     const uint32_t write_position = (kRingBytes - rx_stream().ndtr) % kRingBytes;
+    memory_barrier();  // no byte of the ring may be read before the counter that announces it
     uint16_t count = 0;
     while (read_position_ != write_position && count < capacity) {
         bytes[count++] = ring[read_position_];
