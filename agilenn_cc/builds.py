@@ -10,6 +10,7 @@ from typing import Any
 from agilenn_cc.errors import AgilennError, ExitCode
 
 BUILD_ROOT = Path("build")
+_MANIFEST_KEYS = ("name", "target", "model_id")
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,11 @@ class BuildDirectory:
     @property
     def manifest(self) -> dict[str, Any]:
         """What the build is made of."""
-        return self._json("manifest.json")
+        manifest = self._json("manifest.json")
+        lacking = [key for key in _MANIFEST_KEYS if not isinstance(manifest.get(key), str)]
+        if lacking:
+            raise self.unreadable("manifest.json", f"it lacks {', '.join(lacking)}")
+        return manifest
 
     @property
     def report(self) -> dict[str, Any]:
@@ -46,15 +51,21 @@ class BuildDirectory:
     def _json(self, name: str) -> dict[str, Any]:
         path = self.path / name
         try:
-            content: dict[str, Any] = json.loads(path.read_text())
+            content = json.loads(path.read_text())
         except (OSError, ValueError) as error:
-            raise AgilennError.of(
-                ExitCode.USAGE,
-                "build.unreadable",
-                f"{path} cannot be read: {error}",
-                hint="build it again: agilenn-cc build SPEC --target NAME",
-            ) from error
+            raise self.unreadable(name, str(error)) from error
+        if not isinstance(content, dict):
+            raise self.unreadable(name, "it is no JSON object")
         return content
+
+    def unreadable(self, name: str, reason: str) -> AgilennError:
+        """Return the error that says that a file of the build is damaged."""
+        return AgilennError.of(
+            ExitCode.USAGE,
+            "build.unreadable",
+            f"{self.path / name} cannot be read: {reason}",
+            hint="build it again: agilenn-cc build SPEC --target NAME",
+        )
 
 
 def is_build(path: Path) -> bool:

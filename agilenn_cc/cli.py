@@ -276,11 +276,17 @@ def analyze(
     as_json: bool,
 ) -> None:
     """Tell sizes, instructions and fit of a SPEC (untrained, in seconds) or of a BUILD."""
+    from pydantic import ValidationError
+
     from agilenn_cc.report.schema import Report
     from agilenn_cc.report.text import analysis_text
 
     if what.is_dir() and is_build(what):
-        analysis = Report.model_validate(find_build(what).report)
+        found = find_build(what)
+        try:
+            analysis = Report.model_validate(found.report)
+        except ValidationError as error:
+            raise found.unreadable("report.json", "it is of another version, or damaged") from error
     else:
         from agilenn_cc.pipeline.analysis import analyze_spec
 
