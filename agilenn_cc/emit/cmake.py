@@ -4,22 +4,30 @@ from __future__ import annotations
 
 from agilenn_cc.targets import Target
 
-from .layout import INCLUDE_FOLDERS, LINKER_FLAGS, SOURCE_FOLDERS, WARNING_FLAGS, symbols
+from .layout import (
+    INCLUDE_FOLDERS,
+    LINKER_FLAGS,
+    SOURCE_FOLDERS,
+    WARNING_FLAGS,
+    linker_script,
+    symbols,
+)
 from .render import render
 
 
 def emit_cmake(name: str, target: Target) -> dict[str, bytes]:
-    """Return CMakeLists.txt and the toolchain file."""
+    """Return CMakeLists.txt and, for a microcontroller, the toolchain file."""
     values = {
         "name": name,
         "target": target,
         "source_folders": SOURCE_FOLDERS,
         "include_folders": INCLUDE_FOLDERS,
         "symbols": symbols(target),
+        "linker_script": None if target.mcu.native else linker_script(target),
         "warning_flags": WARNING_FLAGS,
         "linker_flags": LINKER_FLAGS,
     }
-    return {
-        "CMakeLists.txt": render("CMakeLists.txt.j2", **values),
-        "arm-none-eabi.cmake": render("arm-none-eabi.cmake.j2", **values),
-    }
+    files = {"CMakeLists.txt": render("CMakeLists.txt.j2", **values)}
+    if not target.mcu.native:
+        files["arm-none-eabi.cmake"] = render("arm-none-eabi.cmake.j2", **values)
+    return files

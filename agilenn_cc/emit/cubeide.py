@@ -118,7 +118,9 @@ def _configuration(target: Target, *, debug: bool) -> _Configuration:
 
 
 def emit_cubeide(name: str, target: Target) -> dict[str, bytes]:
-    """Return the files that STM32CubeIDE reads, for a project of that name."""
+    """Return the files that STM32CubeIDE reads; none for a part that it does not know."""
+    if target.ide is None:
+        return {}
     configurations = tuple(_configuration(target, debug=debug) for debug in (True, False))
     taken: set[int] = set()
     ids = {c.key: _Ids(f"{name}/{c.key}", taken) for c in configurations}

@@ -16,4 +16,11 @@ LINKER_FLAGS: Final = ("-nostartfiles",)
 
 def symbols(target: Target) -> tuple[str, ...]:
     """Return the preprocessor symbols of every configuration: the part, as ST names it."""
-    return (target.cubeide.mcu[:9] + "xx",)
+    return () if target.ide is None else (target.ide.mcu[:9] + "xx",)
+
+
+def linker_script(target: Target) -> str:
+    """Return the name of the project's linker script, as CubeIDE would call it."""
+    if target.ide is None:
+        return f"{target.mcu.name}.ld"
+    return target.ide.linker_script

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agilenn_cc.errors import AgilennError, ExitCode
-from agilenn_cc.resources import templates_dir
 from agilenn_cc.targets import Target
 
-from .cmake import emit_cmake
-from .cubeide import emit_cubeide
+from .board import board_files, static_files
 from .meta import ENCODERS, DeploymentMeta
+from .registry import emitters
 from .render import render
 
 # Sample frames may take this much flash; there is always at least one.
@@ -44,41 +42,17 @@ def emit_project(program: EmittedProgram, meta: DeploymentMeta, target: Target) 
     """
     name = project_name(meta, target)
     files = {
-        **_static_files(target),
+        **static_files(target),
         **program.files,
         **_deployment(meta),
         **_samples(meta),
-        **_board(meta, target),
-        **emit_cubeide(name, target),
-        **emit_cmake(name, target),
+        **board_files(meta, target),
+        **{path: data for emitter in emitters() for path, data in emitter(name, target).items()},
         "README.md": render(
             "README.md.j2", name=name, meta=meta, target=target, code=target.region_for("code")
         ),
     }
     return dict(sorted(files.items()))
-
-
-def _tree(folder: Path) -> Iterator[tuple[str, bytes]]:
-    for path in sorted(folder.rglob("*")):
-        if path.suffix in {".cpp", ".hpp", ".inc"}:
-            yield path.relative_to(folder).as_posix(), path.read_bytes()
-
-
-def _static_files(target: Target) -> dict[str, bytes]:
-    firmware = templates_dir() / "firmware"
-    family = firmware / "Board" / target.mcu.family
-    if not family.is_dir():
-        raise AgilennError.of(
-            ExitCode.UNSUPPORTED,
-            "emit.family",
-            f"{target.name}: there is no board support for the family {target.mcu.family}",
-            hint=f"add templates/firmware/Board/{target.mcu.family}",
-        )
-    files = {f"App/{path}": data for path, data in _tree(firmware / "App")}
-    files |= {f"Runtime/{path}": data for path, data in _tree(firmware / "Runtime")}
-    files |= {f"Board/{path}": data for path, data in _tree(firmware / "Board" / "cortex_m")}
-    files |= {f"Board/{path}": data for path, data in _tree(family)}
-    return files
 
 
 def _deployment(meta: DeploymentMeta) -> dict[str, bytes]:
@@ -119,41 +93,3 @@ def _byte_rows(image: NDArray[np.uint8]) -> list[str]:
         ", ".join(map(str, values[start : start + _VALUES_PER_LINE])) + ","
         for start in range(0, len(values), _VALUES_PER_LINE)
     ]
-
-
-def _board(meta: DeploymentMeta, target: Target) -> dict[str, bytes]:
-    link = target.mcu.uarts[target.link_uart.instance]
-    assert link.dma is not None, "Target checks that the link UART has DMA"
-    uarts = [
-        {
-            "name": name,
-            "comment": comment,
-            "wired": wired,
-            "fixed": target.mcu.uarts[wired.instance],
-        }
-        for name, comment, wired in (
-            ("LinkUart", "To the WiFi module", target.link_uart),
-            ("Console", "To the debug probe", target.console),
-        )
-    ]
-    has_fast_code = any("fast-code" in region.uses for region in target.regions)
-    return {
-        "Board/board_config.hpp": render(
-            "board_config.hpp.j2",
-            target=target,
-            uarts=uarts,
-            dma=link.dma,
-            dma_controller=target.mcu.dma_controllers[link.dma.controller],
-        ),
-        target.cubeide.linker_script: render(
-            "linker_script.ld.j2",
-            target=target,
-            stack_bytes=meta.stack_bytes,
-            code=target.region_for("code"),
-            fast_code=target.region_for("fast-code") if has_fast_code else None,
-            stack=target.region_for("stack"),
-            data=target.region_for("data"),
-            dma=target.region_for("dma"),
-            bulk=target.region_for("bulk"),
-        ),
-    }

@@ -1,17 +1,14 @@
 """Boards and their microcontrollers as frozen, self-checking values."""
 
+from .clock import Clock, Limits, Pll
 from .load import list_targets, load_target
-from .model import (
-    Clock,
+from .model import Mcu, Target
+from .parts import (
     CubeIde,
-    DmaStream,
+    DmaChannel,
     Estimates,
-    Limits,
-    Mcu,
     Pin,
-    Pll,
     Region,
-    Target,
     Uart,
     UartDma,
     Wire,
@@ -20,7 +17,7 @@ from .model import (
 __all__ = [
     "Clock",
     "CubeIde",
-    "DmaStream",
+    "DmaChannel",
     "Estimates",
     "Limits",
     "Mcu",

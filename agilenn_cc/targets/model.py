@@ -1,218 +1,65 @@
-"""The values that describe a board; every value checks itself when it is made."""
+"""Boards and microcontrollers as values; every value checks itself when it is made."""
 
 from __future__ import annotations
 
 import re
 from itertools import pairwise
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 from typing_extensions import Self
 
+from agilenn_cc.errors import AgilennError, ExitCode
+
+from .clock import Clock, Limits, check_clock
 from .cores import core_of
+from .parts import (
+    CubeIde,
+    DatasheetSums,
+    DmaController,
+    Estimates,
+    Frozen,
+    Region,
+    Uart,
+    UartInstance,
+    Use,
+    Wire,
+)
 
-_UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20}
-
-
-def _parse_size(value: Any) -> Any:
-    """Read `64 KiB` as 65536; numbers pass."""
-    if not isinstance(value, str):
-        return value
-    match = re.fullmatch(r"(\d+) ?(B|KiB|MiB)", value)
-    if match is None:
-        raise ValueError(f"'{value}' is no size: write it like '64 KiB' or '1 MiB'")
-    return int(match[1]) * _UNITS[match[2]]
-
-
-Size = Annotated[int, BeforeValidator(_parse_size), Field(gt=0)]
-Use = Literal["code", "fast-code", "data", "stack", "dma", "bulk"]
+_T = TypeVar("_T")
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class Mcu(Frozen):
+    """A microcontroller (or what stands for one): core, memory map, limits, UARTs.
 
-
-class Region(_Frozen):
-    """A memory region; `origin` is an address, `size` is in bytes."""
-
-    name: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")]
-    origin: Annotated[int, Field(ge=0)]
-    size: Size
-    uses: tuple[Use, ...]
-    dma: bool = False
-    cached: bool = False
-
-    @property
-    def end(self) -> int:
-        """First address behind the region."""
-        return self.origin + self.size
-
-
-class Pin(_Frozen):
-    """A pin, written `PC6`."""
-
-    port: Annotated[str, Field(pattern=r"^[A-K]$")]
-    number: Annotated[int, Field(ge=0, le=15)]
-
-    @model_validator(mode="before")
-    @classmethod
-    def _parse(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            match = re.fullmatch(r"P([A-K])(\d|1[0-5])", value)
-            if match is None:
-                raise ValueError(f"'{value}' is no pin: write it like PC6 (port A to K, 0 to 15)")
-            return {"port": match[1], "number": int(match[2])}
-        return value
-
-    def __str__(self) -> str:
-        return f"P{self.port}{self.number}"
-
-
-class Pll(_Frozen):
-    """Dividers and multiplier of the main PLL, named as the reference manual names them."""
-
-    m: Annotated[int, Field(ge=2, le=63)]
-    n: Annotated[int, Field(ge=50, le=432)]
-    p: Literal[2, 4, 6, 8]
-    q: Annotated[int, Field(ge=2, le=15)]
-
-
-Divider = Literal[1, 2, 4, 8, 16]
-
-
-class Clock(_Frozen):
-    """The clock tree; frequencies in Hz."""
-
-    source: Literal["hse", "hse-bypass"]
-    source_hz: Annotated[int, Field(gt=0)]
-    pll: Pll
-    ahb_divider: Divider
-    apb1_divider: Divider
-    apb2_divider: Divider
-    flash_wait_states: Annotated[int, Field(ge=0, le=15)]
-    overdrive: bool
-    sysclk_hz: Annotated[int, Field(gt=0)]
-
-    @property
-    def ahb_hz(self) -> int:
-        """Clock of core, bus matrix and DMA."""
-        return self.sysclk_hz // self.ahb_divider
-
-    @property
-    def apb1_hz(self) -> int:
-        """Clock of the slow peripheral bus."""
-        return self.ahb_hz // self.apb1_divider
-
-    @property
-    def apb2_hz(self) -> int:
-        """Clock of the fast peripheral bus."""
-        return self.ahb_hz // self.apb2_divider
-
-
-class Limits(_Frozen):
-    """What the datasheet allows the clock tree; Hz."""
-
-    sysclk_hz: int
-    apb1_hz: int
-    apb2_hz: int
-    vco_input_hz: tuple[int, int]
-    vco_output_hz: tuple[int, int]
-    sysclk_without_overdrive_hz: int
-    hz_per_wait_state: int
-
-
-class DmaStream(_Frozen):
-    """A stream with its request channel and interrupt position."""
-
-    stream: Annotated[int, Field(ge=0, le=7)]
-    channel: Annotated[int, Field(ge=0, le=15)]
-    irq: Annotated[int, Field(ge=0)]
-
-
-class UartDma(_Frozen):
-    """The DMA controller and streams that serve a UART."""
-
-    controller: Literal[1, 2]
-    rx: DmaStream
-    tx: DmaStream
-
-
-class DmaController(_Frozen):
-    """Where a DMA controller lies and how its clock is enabled."""
-
-    address: int
-    clock_enable_bit: Annotated[int, Field(ge=0, le=31)]
-
-
-class UartInstance(_Frozen):
-    """What the microcontroller fixes for a UART."""
-
-    address: int
-    clock_enable_bit: Annotated[int, Field(ge=0, le=31)]
-    bus: Literal["apb1", "apb2"]
-    irq: Annotated[int, Field(ge=0)]
-    dma: UartDma | None = None
-
-
-class Uart(_Frozen):
-    """A UART as the board wires it; `baud` is the rate after reset."""
-
-    instance: str
-    tx: Pin
-    rx: Pin
-    alternate_function: Annotated[int, Field(ge=0, le=15)]
-    baud: Annotated[int, Field(gt=0)] = 115_200
-
-
-class Wire(_Frozen):
-    """One wire between the WiFi module and the board."""
-
-    module: str
-    board: str
-    note: str = ""
-
-
-class CubeIde(_Frozen):
-    """Identifiers of STM32CubeIDE."""
-
-    mcu: str
-    linker_script: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+\.ld$")]
-
-
-class DatasheetSums(_Frozen):
-    """Memory sizes on the datasheet's front page, bytes."""
-
-    flash: Size
-    ram: Size
-    instruction_ram: Annotated[int, BeforeValidator(_parse_size), Field(ge=0)] = 0
-
-
-class Estimates(_Frozen):
-    """Figures that estimates of latency and energy rest on; mA, V."""
-
-    cycles_per_instruction: Annotated[float, Field(gt=0)]
-    run_ma_per_clock: dict[int, float]
-    sleep_ma: float
-    supply_v: float
-
-
-class Mcu(_Frozen):
-    """A microcontroller: core, memory map, limits, UARTs."""
+    `support` lists the folders of board support that its firmware is made of, in the order in
+    which they are laid over each other. `interrupts` names the interrupts by position; None is a
+    position without one. `emulated`: the emulator has a model of this part.
+    `core_before_ahb_divider`: the core runs faster than the bus matrix (STM32H7).
+    """
 
     name: str
     family: Annotated[str, Field(pattern=r"^[a-z0-9]+$")]
+    support: Annotated[tuple[str, ...], Field(min_length=1)]
     reference_manual: str
     cpu: str
     fpu: str | None
     float_abi: Literal["hard", "soft"]
-    interrupts: Annotated[int, Field(gt=0)]
-    unique_id: int
+    emulated: bool = False
+    core_before_ahb_divider: bool = False
+    interrupts: tuple[Annotated[str, Field(pattern=r"^[A-Z][A-Za-z0-9_]*$")] | None, ...] = ()
+    unique_id: int | None = None
     regions: tuple[Region, ...]
     datasheet: DatasheetSums
-    limits: Limits
-    uarts: dict[str, UartInstance]
-    dma_controllers: dict[int, DmaController]
-    estimates: Estimates
+    limits: Limits | None = None
+    uarts: dict[str, UartInstance] = Field(default_factory=dict)
+    dma_controllers: dict[int, DmaController] = Field(default_factory=dict)
+    estimates: Estimates | None = None
+
+    @property
+    def native(self) -> bool:
+        """The firmware is a program of the machine that builds it, not of a microcontroller."""
+        return self.cpu == "native"
 
     @model_validator(mode="after")
     def _check_regions(self) -> Self:
@@ -242,13 +89,11 @@ class Mcu(_Frozen):
 
     @model_validator(mode="after")
     def _check_sums(self) -> Self:
-        def total(*uses: Use) -> int:
-            return sum(r.size for r in self.regions if set(uses) & set(r.uses))
-
+        program: set[Use] = {"code", "fast-code"}
         found = {
-            "flash": total("code"),
-            "ram": total("data", "stack", "dma", "bulk"),
-            "instruction_ram": total("fast-code"),
+            "flash": sum(r.size for r in self.regions if "code" in r.uses),
+            "ram": sum(r.size for r in self.regions if set(r.uses) - program or not r.uses),
+            "instruction_ram": sum(r.size for r in self.regions if "fast-code" in r.uses),
         }
         for key, value in found.items():
             stated = getattr(self.datasheet, key)
@@ -258,29 +103,60 @@ class Mcu(_Frozen):
 
     @model_validator(mode="after")
     def _check_interrupts(self) -> Self:
+        names = [name for name in self.interrupts if name]
+        if len(set(names)) != len(names):
+            raise ValueError("an interrupt is named twice")
         for name, uart in self.uarts.items():
-            numbers = [uart.irq]
+            numbers = {"": uart.irq}
             if uart.dma and uart.dma.controller not in self.dma_controllers:
                 raise ValueError(f"{name}: DMA controller {uart.dma.controller} is not described")
             if uart.dma:
-                numbers += [uart.dma.rx.irq, uart.dma.tx.irq]
-            if max(numbers) >= self.interrupts:
-                raise ValueError(f"{name}: interrupt {max(numbers)} is beyond the vector table")
+                numbers |= {"dma.rx": uart.dma.rx.irq, "dma.tx": uart.dma.tx.irq}
+                controller = self.dma_controllers[uart.dma.controller]
+                for channel in (uart.dma.rx.channel, uart.dma.tx.channel):
+                    if channel < controller.first_channel:
+                        raise ValueError(f"{name}: DMA channels count from 1, not {channel}")
+            for place, number in numbers.items():
+                if number >= len(self.interrupts):
+                    raise ValueError(f"{name}: interrupt {number} is beyond the vector table")
+                if self.interrupts[number] is None:
+                    raise ValueError(f"{name} {place}: there is no interrupt {number}")
+            own = self.interrupts[uart.irq] or ""
+            # Small parts let several UARTs share an interrupt: USART3_4_5_6_LPUART1.
+            if not re.search(rf"(^|_)({name}|{re.sub('[A-Z]', '', name)})(_|$)", own):
+                raise ValueError(f"{name}: interrupt {uart.irq} is that of {own}")
         return self
 
 
-class Target(_Frozen):
+class Target(Frozen):
     """A board with its microcontroller."""
+
+    model_config = ConfigDict(populate_by_name=True)
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
     aliases: tuple[str, ...] = ()
     description: str
     mcu: Mcu
-    cubeide: CubeIde
     clock: Clock
-    link_uart: Uart
-    console: Uart
+    ide: CubeIde | None = Field(None, alias="cubeide")
+    link_wires: Uart | None = Field(None, alias="link_uart")
+    console_wires: Uart | None = Field(None, alias="console")
     wiring: tuple[Wire, ...] = ()
+
+    @property
+    def cubeide(self) -> CubeIde:
+        """Identifiers of STM32CubeIDE; `ide` is None where it does not know the part."""
+        return self._present(self.ide, "is no part of STM32CubeIDE")
+
+    @property
+    def link_uart(self) -> Uart:
+        """The UART of the WiFi module; `link_wires` is None where there is none."""
+        return self._present(self.link_wires, "has no UART for a WiFi module")
+
+    @property
+    def console(self) -> Uart:
+        """The UART of the console; `console_wires` is None where the family has it fixed."""
+        return self._present(self.console_wires, "has no console UART with pins")
 
     @property
     def cpu(self) -> str:
@@ -298,18 +174,26 @@ class Target(_Frozen):
         return self.mcu.float_abi
 
     @property
+    def core_hz(self) -> int:
+        """Clock of the core, Hz."""
+        clock = self.clock
+        return clock.sysclk_hz if self.mcu.core_before_ahb_divider else clock.ahb_hz
+
+    @property
     def regions(self) -> tuple[Region, ...]:
         """Memory regions of the microcontroller."""
         return self.mcu.regions
 
     @property
     def estimates(self) -> Estimates:
-        """Figures that estimates rest on."""
-        return self.mcu.estimates
+        """Figures that estimates rest on; `mcu.estimates` is None where there are none."""
+        return self._present(self.mcu.estimates, "has no figures for estimates")
 
     @property
     def compiler_flags(self) -> tuple[str, ...]:
-        """Flags that select the core, as CubeIDE writes them."""
+        """Flags that select the core, as CubeIDE writes them; none for the building machine."""
+        if self.mcu.native:
+            return ()
         fpu = (f"-mfpu={self.fpu}",) if self.fpu else ()
         return (f"-mcpu={self.cpu}", *fpu, f"-mfloat-abi={self.float_abi}", "-mthumb")
 
@@ -321,59 +205,70 @@ class Target(_Frozen):
                 return region
         return self.region_for(fallback[use])
 
+    def has_region_for(self, use: Use) -> bool:
+        """Tell whether a region of its own serves a use."""
+        return any(use in region.uses for region in self.regions)
+
     def uart_clock_hz(self, uart: Uart) -> int:
         """Return the kernel clock of a UART: that of its bus."""
         bus = self.mcu.uarts[uart.instance].bus
         return self.clock.apb1_hz if bus == "apb1" else self.clock.apb2_hz
 
+    def _present(self, value: _T | None, complaint: str) -> _T:
+        if value is None:
+            raise AgilennError.of(
+                ExitCode.UNSUPPORTED,
+                "target.absent",
+                f"{self.name} {complaint}",
+                hint="choose a board: agilenn-cc targets lists them",
+            )
+        return value
+
     @model_validator(mode="after")
     def _check_core(self) -> Self:
-        core = core_of(self.cubeide.mcu)
+        if self.ide is None:
+            return self
+        core = core_of(self.ide.mcu)
         if core is None:
-            raise ValueError(f"CubeIDE identifier {self.cubeide.mcu} is unknown")
+            raise ValueError(f"CubeIDE identifier {self.ide.mcu} is unknown")
         if (core.cpu, core.fpu, core.float_abi) != (self.cpu, self.fpu, self.float_abi):
             raise ValueError(
-                f"{self.cubeide.mcu} is a {core.cpu} with FPU {core.fpu}, "
+                f"{self.ide.mcu} is a {core.cpu} with FPU {core.fpu}, "
                 f"{self.mcu.name} says {self.cpu} with {self.fpu}"
             )
         return self
 
     @model_validator(mode="after")
     def _check_uarts(self) -> Self:
-        for key, uart in (("link_uart", self.link_uart), ("console", self.console)):
+        link, console = self.link_wires, self.console_wires
+        wired = {key: u for key, u in (("link_uart", link), ("console", console)) if u is not None}
+        for key, uart in wired.items():
             known = self.mcu.uarts.get(uart.instance)
             if known is None:
                 raise ValueError(f"{key}: {self.mcu.name} describes no {uart.instance}")
             if key == "link_uart" and known.dma is None:
-                raise ValueError(f"{key}: {uart.instance} has no DMA streams")
-        pins = [uart_pin for u in (self.link_uart, self.console) for uart_pin in (u.tx, u.rx)]
+                raise ValueError(f"{key}: {uart.instance} has no DMA channels")
+        pins = [pin for uart in wired.values() for pin in (uart.tx, uart.rx)]
         if len(set(pins)) != len(pins):
             raise ValueError("a pin is used twice: " + ", ".join(map(str, pins)))
-        if self.link_uart.instance == self.console.instance:
-            raise ValueError(f"{self.console.instance} cannot serve both link and console")
+        if link is None or console is None:
+            return self
+        if link.instance == console.instance:
+            raise ValueError(f"{console.instance} cannot serve both link and console")
+        fixed = self.mcu.uarts[link.instance]
+        assert fixed.dma is not None
+        numbers = [fixed.irq, fixed.dma.rx.irq, fixed.dma.tx.irq]
+        numbers.append(self.mcu.uarts[console.instance].irq)
+        if len(set(numbers)) != len(numbers):
+            shared = {self.mcu.interrupts[n] for n in numbers if numbers.count(n) > 1}
+            raise ValueError(
+                f"{link.instance}, its DMA and {console.instance} share the interrupt "
+                + ", ".join(map(str, shared))
+            )
         return self
 
     @model_validator(mode="after")
     def _check_clock(self) -> Self:
-        clock, limits = self.clock, self.mcu.limits
-        vco_in = clock.source_hz / clock.pll.m
-        vco_out = vco_in * clock.pll.n
-        if not limits.vco_input_hz[0] <= vco_in <= limits.vco_input_hz[1]:
-            raise ValueError(f"clock: PLL input {vco_in:.0f} Hz is outside {limits.vco_input_hz}")
-        if not limits.vco_output_hz[0] <= vco_out <= limits.vco_output_hz[1]:
-            raise ValueError(f"clock: VCO {vco_out:.0f} Hz is outside {limits.vco_output_hz}")
-        if vco_out / clock.pll.p != clock.sysclk_hz:
-            raise ValueError(f"clock: the PLL gives {vco_out / clock.pll.p:.0f} Hz, not sysclk_hz")
-        for name, value, limit in (
-            ("sysclk", clock.sysclk_hz, limits.sysclk_hz),
-            ("apb1", clock.apb1_hz, limits.apb1_hz),
-            ("apb2", clock.apb2_hz, limits.apb2_hz),
-        ):
-            if value > limit:
-                raise ValueError(f"clock: {name} runs at {value} Hz, allowed are {limit}")
-        if clock.sysclk_hz > limits.sysclk_without_overdrive_hz and not clock.overdrive:
-            raise ValueError(f"clock: {clock.sysclk_hz} Hz needs over-drive")
-        needed = -(-clock.ahb_hz // limits.hz_per_wait_state) - 1
-        if clock.flash_wait_states < needed:
-            raise ValueError(f"clock: {clock.ahb_hz} Hz needs {needed} flash wait states")
+        if self.mcu.limits is not None:
+            check_clock(self.clock, self.mcu.limits)
         return self

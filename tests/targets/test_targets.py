@@ -15,7 +15,11 @@ from agilenn_cc.targets import Target, list_targets, load_target
 
 def test_alias_names_the_discovery_board() -> None:
     assert load_target("stm32f746").name == "stm32f746g-disco"
-    assert [t.name for t in list_targets()] == ["nucleo-f746zg", "stm32f746g-disco"]
+    names = {t.name for t in list_targets()}
+    assert names >= {
+        "stm32f746g-disco", "nucleo-f746zg", "nucleo-h743zi", "stm32f407g-disc1", "nucleo-f446re",
+        "nucleo-l476rg", "nucleo-u575zi-q", "nucleo-g0b1re",
+    }  # fmt: skip
 
 
 def test_unknown_target_proposes_the_nearest() -> None:
@@ -25,21 +29,64 @@ def test_unknown_target_proposes_the_nearest() -> None:
     assert "did you mean 'stm32f746'" in (caught.value.diagnostics[0].hint or "")
 
 
-@pytest.mark.parametrize("target", list_targets(), ids=lambda t: t.name)
-def test_f746_memory_map_is_the_datasheets(target: Target) -> None:
-    # DS10916, front page: 1 MB flash, 320 KB SRAM (with 64 KB DTCM), 16 KB instruction RAM.
-    sizes = {r.name: r.size for r in target.regions}
-    assert sizes["FLASH"] == 1024 * 1024
-    assert sizes["DTCM"] + sizes["SRAM"] == 320 * 1024
-    assert sizes["ITCM"] == 16 * 1024
-    assert target.clock.apb1_hz == 54_000_000
-    assert target.clock.apb2_hz == 108_000_000
-    assert target.compiler_flags == (
-        "-mcpu=cortex-m7",
-        "-mfpu=fpv5-sp-d16",
-        "-mfloat-abi=hard",
-        "-mthumb",
-    )
+KIB, MIB = 1 << 10, 1 << 20
+# Front pages of the datasheets: flash, SRAM of every kind but backup, instruction RAM (bytes);
+# core, APB1 and APB2 clocks (MHz) that the board's description reaches.
+DATASHEETS = {
+    "stm32f746g-disco": (MIB, 320 * KIB, 16 * KIB, 216, 54, 108),  # DS10916
+    "nucleo-f746zg": (MIB, 320 * KIB, 16 * KIB, 216, 54, 108),
+    "nucleo-h743zi": (2 * MIB, (128 + 864) * KIB, 64 * KIB, 400, 100, 100),  # DS12110
+    "stm32f407g-disc1": (MIB, 192 * KIB, 0, 168, 42, 84),  # DS8626
+    "nucleo-f446re": (512 * KIB, 128 * KIB, 0, 180, 45, 90),  # DS10693
+    "nucleo-l476rg": (MIB, 128 * KIB, 0, 80, 80, 80),  # DS10198
+    "nucleo-u575zi-q": (2 * MIB, 786 * KIB, 0, 160, 160, 160),  # DS13737
+    "nucleo-g0b1re": (512 * KIB, 144 * KIB, 0, 64, 64, 64),  # DS13560
+}
+
+
+@pytest.mark.parametrize("name", DATASHEETS)
+def test_memory_and_clock_are_the_datasheets(name: str) -> None:
+    target = load_target(name)
+    flash, ram, instruction_ram, core, apb1, apb2 = DATASHEETS[name]
+    by_use = {"flash": 0, "ram": 0, "instruction": 0}
+    for region in target.regions:
+        uses = set(region.uses)
+        kind = "flash" if "code" in uses else "instruction" if "fast-code" in uses else "ram"
+        by_use[kind] += region.size
+    assert by_use == {"flash": flash, "ram": ram, "instruction": instruction_ram}
+    clocks = (target.core_hz, target.clock.apb1_hz, target.clock.apb2_hz)
+    assert clocks == (core * 1_000_000, apb1 * 1_000_000, apb2 * 1_000_000)
+
+
+@pytest.mark.parametrize("name", DATASHEETS)
+@pytest.mark.parametrize("baud", [115_200, 921_600, 2_000_000])
+def test_link_uart_comes_within_two_percent_of_the_modules_rates(name: str, baud: int) -> None:
+    # The rule of the manuals: an integer of at least 16 divides the clock, or 8 of it at 8 samples.
+    target = load_target(name)
+    clock_hz = target.uart_clock_hz(target.link_uart)
+    divider = round(clock_hz / baud) if clock_hz / baud >= 16 else round(2 * clock_hz / baud) / 2
+    assert divider >= 8
+    assert abs(clock_hz / divider - baud) <= 0.02 * baud
+
+
+def test_flags_select_the_core() -> None:
+    assert load_target("stm32f746").compiler_flags == (
+        "-mcpu=cortex-m7", "-mfpu=fpv5-sp-d16", "-mfloat-abi=hard", "-mthumb",
+    )  # fmt: skip
+    assert load_target("stm32g0b1").compiler_flags == (
+        "-mcpu=cortex-m0plus", "-mfloat-abi=soft", "-mthumb",
+    )  # fmt: skip
+
+
+def test_regions_fall_back_where_a_part_has_no_special_memory() -> None:
+    target = load_target("nucleo-g0b1re")
+    assert target.region_for("fast-code").name == "FLASH"
+    assert target.region_for("bulk").name == "SRAM"
+    assert load_target("nucleo-h743zi").region_for("bulk").name == "AXI"
+
+
+def test_only_the_f746_is_emulated() -> None:
+    assert {t.mcu.name for t in list_targets() if t.mcu.emulated} == {"stm32f746"}
 
 
 def _disco() -> dict[str, Any]:
@@ -83,7 +130,13 @@ def _set(board: dict[str, Any], path: str, value: object) -> None:
         ("mcu.regions.2.uses", ["data", "dma"], "'stack'"),
         ("link_uart.tx", "PC16", "no pin"),
         ("link_uart.tx", "PA9", "used twice"),
-        ("link_uart.instance", "USART1", "no DMA"),
+        ("mcu.uarts.USART6.dma", None, "no DMA"),
+        ("mcu.uarts.USART6.dma.rx.irq", 37, "share the interrupt USART1"),
+        ("mcu.uarts.USART6.irq", 70, "is that of DMA2_Stream7"),
+        ("mcu.regions.3.uncached_by_mpu", True, "powers of two"),
+        ("mcu.core_before_ahb_divider", "perhaps", "core_before_ahb_divider"),
+        ("clock.pll.p", 3, "pll.p"),
+        ("clock.pll.p", None, "pll.p is missing"),
         ("console.instance", "UART42", "UART42"),
         ("cubeide.mcu", "STM32F999ZZTx", "unknown"),
         ("cubeide.mcu", "STM32H743ZITx", "fpv5-d16"),
@@ -92,7 +145,7 @@ def _set(board: dict[str, Any], path: str, value: object) -> None:
         ("clock.overdrive", False, "over-drive"),
         ("clock.flash_wait_states", 6, "7 flash wait states"),
         ("clock.apb1_divider", 2, "apb1"),
-        ("mcu.interrupts", 70, "vector table"),
+        ("mcu.interrupts", ["WWDG"], "vector table"),
         ("colour", "blue", "colour"),
     ],
 )

@@ -3,41 +3,23 @@
 
 #include "agilenn/console.hpp"
 #include "agilenn/engine.hpp"
-#include "agilenn/esp_at.hpp"
 #include "board.hpp"
 #include "camera.hpp"
 #include "console_uart.hpp"
-#include "deployment.hpp"
 #include "network.hpp"
 #include "sections.hpp"
+#include "server_link.hpp"
 #include "time.hpp"
-#include "wifi_config.hpp"
 
 namespace {
 
-constexpr uint16_t kLocalPort = 5701;
 constexpr uint32_t kConnectLimitUs = 8'000'000;  // then frames are answered locally until it is up
 constexpr uint32_t kConsoleLimitUs = 50'000;     // a line at 115200 baud takes 10 ms
 
-static_assert(sizeof wifi::kSsid <= 32 + 1, "a network's name has at most 32 bytes");
-static_assert(sizeof wifi::kPassword <= 64 + 1, "a password has at most 64 bytes");
-
-constexpr agilenn::EspAtConfig kLinkConfig = {
-    wifi::kSsid,
-    wifi::kPassword,
-    agilenn::deployment::kServerHost,
-    agilenn::deployment::kServerPort,
-    kLocalPort,
-    agilenn::deployment::kLinkBaud,
-};
-
 BOARD_BULK_BSS uint8_t frame[agilenn::network::kInputRows * agilenn::network::kInputRowBytes];
-BOARD_DMA_BSS uint8_t link_command[agilenn::EspAt::kCommandBytes];
 BOARD_DMA_BSS agilenn::FragmentBuffers fragment_buffers;
 
-board::LinkUart link_uart;
-agilenn::EspAt link(link_uart, kLinkConfig, link_command);
-agilenn::Engine engine(link, board::now_us, fragment_buffers);
+agilenn::Engine engine(board::server_link(), board::now_us, fragment_buffers);
 
 void write_line(const char* what, const char* text) {
     board::console_write(what);
@@ -47,14 +29,11 @@ void write_line(const char* what, const char* text) {
 
 // Writes what the link does when that has changed, and what is wrong once for each failed attempt.
 void report_link() {
-    static const char* reported = nullptr;
-    static uint32_t reported_restarts = 0;
-    const char* text = agilenn::describe(link);
-    const uint32_t restarts = link.statistics().restarts;
-    if (text != reported || restarts != reported_restarts) {
-        reported = text;
-        reported_restarts = restarts;
-        write_line("link: ", text);
+    static board::LinkReport reported = {nullptr, 0};
+    const board::LinkReport now = board::report_server_link();
+    if (now.text != reported.text || now.attempts != reported.attempts) {
+        reported = now;
+        write_line("link: ", now.text);
     }
 }
 
@@ -71,20 +50,19 @@ void report_refusal(const agilenn::Answer& answer) {
 
 void report_start(const board::StartReport& report) {
     char line[agilenn::kLineBytes];
-    agilenn::format_banner(line, report.clock.core_hz);
+    agilenn::format_banner(line, report.core_hz);
     board::console_write(line);
-    if (report.clock.status != board::ClockStatus::kOk) {
-        write_line("clock: running from the internal oscillator, because ",
-                   board::describe(report.clock.status));
+    if (report.clock_problem != nullptr) {
+        write_line("clock: running from the internal oscillator, because ", report.clock_problem);
     }
-    if (!report.link_uart_ready) {
-        write_line("link: ", "the UART cannot be started");
+    if (!report.link_started) {
+        write_line("link: ", "there is none, or its UART cannot be started");
     }
 }
 
 void wait_for_link() {
     const uint32_t start_us = board::now_us();
-    while (!link.up() && board::now_us() - start_us < kConnectLimitUs) {
+    while (!board::server_link().up() && board::now_us() - start_us < kConnectLimitUs) {
         report_link();
         engine.idle();
     }
@@ -105,9 +83,12 @@ agilenn::Answer infer(uint32_t sequence) {
 }  // namespace
 
 int main() {
-    report_start(board::start(link_uart));
+    const board::StartReport report = board::start();
+    report_start(report);
     engine.set_device_id(board::device_id());
-    wait_for_link();
+    if (report.link_started) {
+        wait_for_link();
+    }
     engine.set_sequence_base(varying_number());
     for (uint32_t sequence = 1;; ++sequence) {
         capture_frame(frame);

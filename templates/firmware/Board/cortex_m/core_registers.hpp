@@ -1,4 +1,6 @@
-// Core peripherals of Cortex-M7 and M4: SysTick, NVIC, SCB, MPU, DWT. Sections of PM0253.
+// Core peripherals of the Cortex-M: SysTick, NVIC, SCB, MPU. Sections of PM0253 (Cortex-M7); the
+// M0+ (PM0223) and the M33 (PM0264) have what is used here at the same addresses, unless a name
+// says otherwise.
 #pragma once
 
 #include <stdint.h>
@@ -28,14 +30,14 @@ struct Nvic {
     uint32_t reserved3[24];
     Register active[8];
     uint32_t reserved4[56];
-    volatile uint8_t priority[240];
+    Register priority[60];  // four interrupts a word; the M0+ takes whole words only
 };
 inline Nvic& nvic() { return *reinterpret_cast<Nvic*>(0xE000E100U); }
 
 // PM0253 section 4.3, system control block.
 struct SystemControl {
     Register cpuid, interrupt_control, vector_table, reset_control, control, configuration;
-    volatile uint8_t handler_priority[12];
+    Register handler_priority[3];
     Register handler_control, configurable_fault, hard_fault, debug_fault, memory_fault_address,
         bus_fault_address, auxiliary_fault;
 
@@ -48,6 +50,7 @@ struct SystemControl {
     static constexpr uint32_t kUsageFaultEnable = 1U << 18;        // handler_control
     static constexpr uint32_t kMemoryFaultAddressValid = 1U << 7;  // configurable_fault
     static constexpr uint32_t kBusFaultAddressValid = 1U << 15;    // configurable_fault
+    static constexpr uint32_t kStackLimitFault = 1U << 20;         // configurable_fault, M33
 };
 inline SystemControl& scb() { return *reinterpret_cast<SystemControl*>(0xE000ED00U); }
 
@@ -72,14 +75,14 @@ struct Mpu {
 };
 inline Mpu& mpu() { return *reinterpret_cast<Mpu*>(0xE000ED90U); }
 
-// ARMv7-M Architecture Reference Manual, C1.6 debug control and C1.8 DWT.
+// ARMv7-M Architecture Reference Manual, C1.6 debug control and C1.8 DWT; not on ARMv6-M.
 struct Dwt {
     Register control, cycle_count;
     static constexpr uint32_t kCycleCounter = 1U << 0;
 };
 inline Dwt& dwt() { return *reinterpret_cast<Dwt*>(0xE0001000U); }
 inline Register& dwt_lock_access() { return *reinterpret_cast<Register*>(0xE0001FB0U); }
-inline Register& debug_halting_control() { return *reinterpret_cast<Register*>(0xE000EDF0U); }
 inline Register& debug_exception_monitor() { return *reinterpret_cast<Register*>(0xE000EDFCU); }
+inline Register& debug_halting_control() { return *reinterpret_cast<Register*>(0xE000EDF0U); }
 
 }  // namespace board::core

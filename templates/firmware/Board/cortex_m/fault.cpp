@@ -66,11 +66,16 @@ void report(const FaultRecord& record) {
     console_write_polled("\r\n");
 }
 
-bool debugger_attached() { return (core::debug_halting_control() & 1U) != 0; }
+// The ARMv6-M cores tell nothing about a fault but where it happened, and hide the debugger.
+#ifdef __ARM_ARCH_6M__
 
-}  // namespace
+void separate_faults() {}
+void read_fault_status(FaultRecord&) {}
+bool debugger_attached() { return false; }
 
-void enable_fault_handlers() {
+#else
+
+void separate_faults() {
     core::SystemControl& scb = core::scb();
     scb.handler_control = scb.handler_control | core::SystemControl::kMemoryFaultEnable |
                           core::SystemControl::kBusFaultEnable |
@@ -78,26 +83,43 @@ void enable_fault_handlers() {
     scb.configuration = scb.configuration | core::SystemControl::kTrapDivideByZero;
 }
 
+void read_fault_status(FaultRecord& record) {
+    const core::SystemControl& scb = core::scb();
+    record.fault_status = scb.configurable_fault;
+    record.hard_fault = scb.hard_fault;
+    if ((record.fault_status & core::SystemControl::kMemoryFaultAddressValid) != 0) {
+        record.memory_address = scb.memory_fault_address;
+    }
+    if ((record.fault_status & core::SystemControl::kBusFaultAddressValid) != 0) {
+        record.bus_address = scb.bus_fault_address;
+    }
+    if ((record.fault_status & core::SystemControl::kStackLimitFault) != 0) {
+        record.frame_valid = false;  // the core pushed nothing
+    }
+}
+
+bool debugger_attached() { return (core::debug_halting_control() & 1U) != 0; }
+
+#endif
+
+}  // namespace
+
+void enable_fault_handlers() { separate_faults(); }
+
 extern "C" [[noreturn, gnu::used]] void agilenn_record_fault(const ExceptionFrame* frame,
                                                              uint32_t exception) {
-    const core::SystemControl& scb = core::scb();
     const auto sp = reinterpret_cast<uint32_t>(frame);
     const auto lowest = reinterpret_cast<uint32_t>(&_stack_limit[0]);
     const auto highest = reinterpret_cast<uint32_t>(&_estack[0]) - sizeof(ExceptionFrame);
     FaultRecord& record = fault_record;
+    record = {};
     record.exception = exception;
+    record.stack_pointer = sp;
     record.frame_valid = sp >= lowest && sp <= highest;
+    read_fault_status(record);
     if (record.frame_valid) {
         record.frame = *frame;
     }
-    record.stack_pointer = sp;
-    record.fault_status = scb.configurable_fault;
-    record.hard_fault = scb.hard_fault;
-    const bool memory_valid =
-        (record.fault_status & core::SystemControl::kMemoryFaultAddressValid) != 0;
-    const bool bus_valid = (record.fault_status & core::SystemControl::kBusFaultAddressValid) != 0;
-    record.memory_address = memory_valid ? scb.memory_fault_address : 0;
-    record.bus_address = bus_valid ? scb.bus_fault_address : 0;
     report(record);
     if (debugger_attached()) {
         asm volatile("bkpt 0");
@@ -110,19 +132,27 @@ extern "C" [[noreturn, gnu::used]] void agilenn_record_fault(const ExceptionFram
 }  // namespace board
 
 // Every fault and every interrupt without a handler of its own arrives here. Naked: nothing may
-// touch the stack before it is exchanged. r0 = frame on the interrupted stack, r1 = exception.
+// touch the stack before it is exchanged. r0 = frame on the interrupted stack, r1 = exception. Only
+// instructions that every Cortex-M has.
 extern "C" [[gnu::naked, noreturn]] void agilenn_fault_entry() {
     asm volatile(
         "cpsid i            \n"
-        "tst   lr, #4       \n"
-        "ite   eq           \n"
-        "mrseq r0, msp      \n"
-        "mrsne r0, psp      \n"
+        "mov   r0, lr       \n"
+        "movs  r1, #4       \n"
+        "tst   r0, r1       \n"
+        "beq   1f           \n"
+        "mrs   r0, psp      \n"
+        "b     2f           \n"
+        "1:                 \n"
+        "mrs   r0, msp      \n"
+        "2:                 \n"
         "mrs   r1, ipsr     \n"
-        "movw  r2, #:lower16:%c0 \n"
-        "movt  r2, #:upper16:%c0 \n"
-        "add   r2, r2, %1   \n"
+        "ldr   r2, 3f       \n"
+        "ldr   r3, 4f       \n"
         "msr   msp, r2      \n"
-        "b     agilenn_record_fault \n" ::"i"(&board::fault_stack[0]),
+        "bx    r3           \n"
+        ".balign 4          \n"
+        "3: .word %c0 + %c1 \n"
+        "4: .word agilenn_record_fault \n" ::"i"(&board::fault_stack[0]),
         "i"(sizeof(board::fault_stack)));
 }

@@ -15,7 +15,7 @@ struct FaultRecord {
     bool frame_valid;         // false: the stack pointer was outside the stack
     ExceptionFrame frame;     // where it happened
     uint32_t stack_pointer;   // of the interrupted code
-    uint32_t fault_status;    // CFSR
+    uint32_t fault_status;    // CFSR; this and what follows is 0 on ARMv6-M
     uint32_t hard_fault;      // HFSR
     uint32_t memory_address;  // MMFAR, 0 if not valid
     uint32_t bus_address;     // BFAR, 0 if not valid
@@ -24,7 +24,8 @@ struct FaultRecord {
 // The last fault. A debugger that attaches later finds it here.
 extern FaultRecord fault_record;
 
-// Separates memory, bus and usage faults from hard faults and traps division by zero.
+// Separates memory, bus and usage faults from hard faults and traps division by zero, where the
+// core can.
 void enable_fault_handlers();
 
 }  // namespace board

@@ -29,9 +29,12 @@ inline void instruction_barrier() { asm volatile("isb" ::: "memory"); }
 // looking at a flag and sleeping: a pending interrupt wakes the core even while it is masked.
 inline void wait_for_interrupt() { asm volatile("dsb\n\twfi" ::: "memory"); }
 
-// Enables an interrupt; priority 0 (most urgent) to 15.
-inline void enable_interrupt(uint32_t number, uint8_t priority) {
-    core::nvic().priority[number] = static_cast<uint8_t>(priority << 4);
+// Enables an interrupt; priority 0 (most urgent) to 15. A core with two priority bits (M0+) sees
+// the upper two of these four.
+inline void enable_interrupt(uint32_t number, uint32_t priority) {
+    const uint32_t shift = 8 * (number % 4);
+    core::Register& priorities = core::nvic().priority[number / 4];
+    priorities = (priorities & ~(0xFFU << shift)) | (priority << (shift + 4));
     core::nvic().set_enable[number / 32] = 1U << (number % 32);
 }
 

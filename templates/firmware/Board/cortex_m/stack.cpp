@@ -1,10 +1,22 @@
-// Stack guard by the MPU (PM0253 section 4.6) and high-water mark by paint.
+// Stack guard by the MPU (PM0253 section 4.6), or by the stack limit of the ARMv8-M cores (PM0264
+// section 2.1.3); high-water mark by paint.
 #include "stack.hpp"
 
 #include "core_registers.hpp"
 #include "interrupts.hpp"
 
 namespace board {
+
+#ifdef __ARM_ARCH_8M_MAIN__
+
+void guard_stack() {
+    // The MPU of ARMv8-M cannot forbid reading, but the core checks the stack pointer itself.
+    asm volatile("msr msplim, %0" ::"r"(&_stack_limit[0]));
+    instruction_barrier();
+}
+
+#else
+
 namespace {
 
 constexpr uint32_t kGuardBytes = 4096;
@@ -24,6 +36,8 @@ void guard_stack() {
     data_barrier();
     instruction_barrier();
 }
+
+#endif
 
 uint32_t stack_used_bytes() {
     const volatile uint32_t* word = _stack_limit;

@@ -11,7 +11,8 @@ namespace board {
 
 inline constexpr uint32_t kStackPaint = 0xC5C5C5C5U;
 
-// Makes the 4 KiB below the stack inaccessible, so that an overflow is a memory fault at once.
+// Lets the core notice at once that the stack overflows: the 4 KiB below it become inaccessible (a
+// memory fault), or the core watches its stack pointer (M33: a usage fault).
 void guard_stack();
 
 // Deepest use of the stack since reset, in bytes.

@@ -40,10 +40,12 @@ void clear(Word* from, const Word* end) {
 }
 
 void enable_fpu() {
+#ifdef __ARM_FP
     // Full access to coprocessors 10 and 11; must come before the first FPU instruction.
     board::core::coprocessor_access() = board::core::coprocessor_access() | (0xFU << 20);
     board::data_barrier();
     board::instruction_barrier();
+#endif
 }
 
 void paint_stack() {
