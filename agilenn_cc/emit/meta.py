@@ -18,10 +18,11 @@ HEADER_BYTES: Final = 32
 
 @dataclass(frozen=True)
 class EncoderType:
-    """The C++ class of a codec: a template over levels and capacity."""
+    """The C++ class of a codec: a template over levels (or its tables) and capacity."""
 
     header: str
     type: str
+    tables: str | None = None
 
 
 ENCODERS: Final = MappingProxyType(
@@ -29,6 +30,7 @@ ENCODERS: Final = MappingProxyType(
         "raw": EncoderType("raw_encoder.hpp", "RawEncoder"),
         "lzw": EncoderType("lzw_encoder.hpp", "LzwEncoder"),
         "lzw-variable": EncoderType("lzw_encoder.hpp", "VariableLzwEncoder"),
+        "context": EncoderType("context_encoder.hpp", "ContextEncoder", tables="CodecTables"),
     }
 )
 
@@ -43,7 +45,8 @@ class DeploymentMeta:
 
     `fragment_bytes` counts the whole datagram, `alpha` weighs the local answer (0 to 1),
     `sample_images` (uint8 [N, H, W, C]) feed the example camera, `stack_bytes` is reserved
-    for the stack. Raises AgilennError (spec) if a value cannot be emitted.
+    for the stack, `codec_tables` are the codec's (`Codec.train`). Raises AgilennError (spec) if a
+    value cannot be emitted.
     """
 
     name: str
@@ -59,6 +62,7 @@ class DeploymentMeta:
     alpha: float
     sample_images: NDArray[np.uint8] = field(default_factory=_no_images)
     stack_bytes: int = 4096
+    codec_tables: bytes = b""
 
     def __post_init__(self) -> None:
         """Check every value that ends in a file."""
@@ -72,6 +76,11 @@ class DeploymentMeta:
             (
                 self.codec in ENCODERS,
                 f"codec '{self.codec}' has no firmware; known: {', '.join(ENCODERS)}",
+            ),
+            (
+                self.codec not in ENCODERS
+                or bool(self.codec_tables) == (ENCODERS[self.codec].tables is not None),
+                f"codec '{self.codec}' and its tables do not belong together",
             ),
             (2 <= self.levels <= 255, f"{self.levels} levels: 2 to 255 are possible"),
             (

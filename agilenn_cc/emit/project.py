@@ -12,6 +12,7 @@ from agilenn_cc.errors import AgilennError, ExitCode
 from agilenn_cc.targets import Target
 
 from .board import board_files, static_files
+from .codec_tables import emit_codec_tables
 from .meta import ENCODERS, DeploymentMeta
 from .registry import emitters
 from .render import render
@@ -62,10 +63,13 @@ def _deployment(meta: DeploymentMeta) -> dict[str, bytes]:
         "deadline_us": round(meta.deadline_ms * 1000),
         "alpha_q15": round(meta.alpha * 32768),
     }
-    return {
+    files = {
         "Generated/deployment.hpp": render("deployment.hpp.j2", **values),
         "Generated/payload.hpp": render("payload.hpp.j2", **values),
     }
+    if meta.codec_tables:
+        files["Generated/codec_tables.hpp"] = emit_codec_tables(meta.codec_tables)
+    return files
 
 
 def _samples(meta: DeploymentMeta) -> dict[str, bytes]:

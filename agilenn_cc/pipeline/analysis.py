@@ -11,6 +11,7 @@ import numpy as np
 
 from agilenn_cc.cache import Cache, default_root, digest, digest_rooms
 from agilenn_cc.data import dataset_classes
+from agilenn_cc.pipeline.codec_tables import untrained_tables
 from agilenn_cc.pipeline.device import CompileOptions, compile_device, emit_firmware, link_firmware
 from agilenn_cc.pipeline.events import Listener, StageDone, StageStarted
 from agilenn_cc.pipeline.identity import identify
@@ -55,11 +56,12 @@ def analyze(
     began = time.monotonic()
     notify(StageStarted("analyze"))
     model = untrained(spec, dataset_classes(spec.dataset, spec.base_dir, where=spec.where))
-    identity = identify(model, b"", spec.payload.codec)
-    program = compile_device(target, model, identity, options or CompileOptions())
-    shape = (FRAMES, *program.input_shape)
+    shape = (FRAMES, *model.graph.tensors[model.graph.inputs[0]].shape)
     images = np.random.default_rng(spec.seed).integers(0, 256, shape, dtype=np.uint8)
-    firmware = emit_firmware(spec, target, program, model.alpha, images)
+    tables = untrained_tables(spec, model.graph, images)
+    identity = identify(model, b"", spec.payload.codec, tables)
+    program = compile_device(target, model, identity, options or CompileOptions())
+    firmware = emit_firmware(spec, target, program, model.alpha, images, tables)
     elf, _cached = link_firmware(firmware, cache)
 
     def produce(folder: Path) -> None:

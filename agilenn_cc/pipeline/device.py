@@ -61,11 +61,17 @@ def compile_device(
 
 
 def emit_firmware(
-    spec: Spec, target: Target, program: Program, alpha: float, samples: npt.NDArray[np.uint8]
+    spec: Spec,
+    target: Target,
+    program: Program,
+    alpha: float,
+    samples: npt.NDArray[np.uint8],
+    codec_tables: bytes,
 ) -> Firmware:
     """Emit the STM32CubeIDE project of a program, in memory.
 
-    `samples` (uint8 [N, H, W, C]) are the images that the example camera cycles through.
+    `samples` (uint8 [N, H, W, C]) are the images that the example camera cycles through,
+    `codec_tables` what the codec was trained to.
     """
     meta = DeploymentMeta(
         name=spec.name,
@@ -80,6 +86,7 @@ def emit_firmware(
         baud=spec.link.baud,
         alpha=alpha,
         sample_images=samples,
+        codec_tables=codec_tables,
     )
     files = emit_project(program, meta, target)
     return Firmware(program, files, digest_files(files))

@@ -15,12 +15,16 @@ from agilenn_cc.quantise import QuantisedModel
 
 @dataclass(frozen=True)
 class ModelIdentity:
-    """SHA-256 of each part of a model, and the codec's name: the manifest's `model` section."""
+    """SHA-256 of each part of a model, and the codec's name: the manifest's `model` section.
+
+    `codec_tables` is the hash of no bytes for a codec that is not trained.
+    """
 
     graph: str
     codebook: str
     remote_net: str
     codec: str
+    codec_tables: str
 
     @property
     def sha256(self) -> bytes:
@@ -34,12 +38,15 @@ class ModelIdentity:
         return int.from_bytes(self.sha256[:4], "little")
 
 
-def identify(model: QuantisedModel, remote_net: bytes, codec: str) -> ModelIdentity:
-    """Return the identity of a quantised model and its remote net."""
+def identify(
+    model: QuantisedModel, remote_net: bytes, codec: str, codec_tables: bytes
+) -> ModelIdentity:
+    """Return the identity of a quantised model, its remote net and its codec."""
     levels = np.ascontiguousarray(model.levels, dtype="<f4").tobytes()
     return ModelIdentity(
         graph=digest_bytes(save_graph(model.graph)),
         codebook=digest_bytes(levels),
         remote_net=digest_bytes(remote_net),
         codec=codec,
+        codec_tables=digest_bytes(codec_tables),
     )

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from agilenn_cc.cache import Cache, digest, digest_rooms, digest_sources
 from agilenn_cc.data import Split
 from agilenn_cc.learn import Progress
+from agilenn_cc.pipeline.codec_tables import trained_tables
 from agilenn_cc.pipeline.events import Listener, StageDone, StageProgress, StageStarted
 from agilenn_cc.pipeline.identity import ModelIdentity, identify
 from agilenn_cc.pipeline.inputs import LazyDataset
@@ -36,7 +37,8 @@ class Learned:
 
     `remote_net` is the full-precision remote net as a serialised GraphDef; `training`,
     `quantised` and `tflite` are sections of the report; `test_indices` uint8 [N, H, W, C - k] is
-    what the device sends for the first test images; `sample_images` uint8 [N, H, W, C] are what
+    what the device sends for the first test images; `codec_tables` are what the codec was trained
+    to (empty for most); `sample_images` uint8 [N, H, W, C] are what
     the example camera shows.
     """
 
@@ -48,6 +50,7 @@ class Learned:
     tflite: dict[str, int]
     modal_levels: tuple[int, ...]
     identity: ModelIdentity
+    codec_tables: bytes
     test_indices: npt.NDArray[np.uint8]
     sample_images: npt.NDArray[np.uint8]
     key: str
@@ -145,6 +148,7 @@ def quantise_split(
     measured = json.loads((folder / "measured.json").read_text())
     model = quantise.load(folder)
     remote_net = (folder / "remote_net.pb").read_bytes()
+    tables = trained_tables(spec, data, model, key, cache)
     accuracy = measured["quantised"]["accuracy"]
     notify(StageDone("quantise", time.monotonic() - began, cached, f"int8 accuracy {accuracy:.1%}"))
     return Learned(
@@ -155,7 +159,8 @@ def quantise_split(
         quantised=measured["quantised"],
         tflite=measured["tflite"],
         modal_levels=tuple(measured["modal_levels"]),
-        identity=identify(model, remote_net, spec.payload.codec),
+        identity=identify(model, remote_net, spec.payload.codec, tables),
+        codec_tables=tables,
         test_indices=np.load(folder / INDICES),
         sample_images=np.load(folder / SAMPLES),
         key=key,

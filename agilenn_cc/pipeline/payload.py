@@ -22,11 +22,13 @@ def packed_bytes(symbols: int, levels: int) -> int:
     return math.ceil(symbols * math.ceil(math.log2(levels)) / 8)
 
 
-def measure_payload(spec: Spec, indices: npt.NDArray[np.uint8]) -> Payload:
+def measure_payload(
+    spec: Spec, indices: npt.NDArray[np.uint8], codec_tables: bytes = b""
+) -> Payload:
     """Encode the indices uint8 [N, H, W, C] of N images; bytes exclude datagram headers."""
     codec, levels = get_codec(spec.payload.codec), spec.payload.levels
     runs = symbols_of(indices)
-    coded = [codec.encode(run, levels, spec.payload.fragment) for run in runs]
+    coded = [codec.encode(run, levels, spec.payload.fragment, codec_tables) for run in runs]
     sizes = [sum(len(data) for data, _count in fragments) for fragments in coded]
     return Payload(
         codec=codec.name,

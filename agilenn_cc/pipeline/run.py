@@ -136,11 +136,18 @@ def _build(
 
     began = stages.start("compile")
     program = compile_device(target, learned.model, learned.identity, request.options)
-    payload = measure_payload(spec, learned.test_indices)
+    payload = measure_payload(spec, learned.test_indices, learned.codec_tables)
     stages.done("compile", began, note=f"{len(program.stages)} row stages")
 
     began = stages.start("emit")
-    firmware = emit_firmware(spec, target, program, learned.model.alpha, learned.sample_images)
+    firmware = emit_firmware(
+        spec,
+        target,
+        program,
+        learned.model.alpha,
+        learned.sample_images,
+        learned.codec_tables,
+    )
     server = emit_server(_server_meta(spec, learned), learned.remote_net)
     stages.done("emit", began, note=f"{len(firmware.files)} + {len(server)} files")
 
@@ -179,6 +186,7 @@ def _server_meta(spec: Spec, learned: Learned) -> ServerMeta:
         modal_levels=learned.modal_levels,
         classes=learned.model.classes,
         codec=spec.payload.codec,
+        codec_tables=learned.codec_tables,
         port=spec.link.port,
         # Half the deadline leaves time to answer from the fragments that came.
         gap_ms=spec.link.deadline_ms / 2,

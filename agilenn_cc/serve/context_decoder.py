@@ -90,7 +90,9 @@ class _RangeDecoder:
         self._position = 4
         self._range = _WHOLE_RANGE
         # What the payload says, relative to the low end of the interval.
-        self._offset = int.from_bytes(self._bytes[:4].ljust(4, b"\0"), "big")
+        self._offset = int.from_bytes(self._bytes[:4], "big")
+        if self._offset >= self._range:
+            raise DecodeError("the payload begins as no encoder begins it")
 
     def event(self, tails: list[int]) -> int:
         unit = self._range >> TOTAL_BITS

@@ -27,6 +27,7 @@ from agilenn_cc.spec.source import Document
 DATASETS_GROUP = "agilenn_cc.datasets"
 _MAX_FRAGMENTS = 256
 _LZW_BITS = 12
+_CONTEXT_GROUP_BYTES = 9  # at worst, of up to four symbols
 
 
 def check(spec: Spec, document: Document) -> tuple[Diagnostic, ...]:
@@ -150,7 +151,7 @@ class _Checker:
         yield from self.shapes("local", network.local, (height, width, top))
         if not isinstance(network.remote, MobileNetV2):
             yield from self.shapes("remote", network.remote, (height, width, sent))
-        yield from self.fragments(height * width * sent)
+        yield from self.fragments(height * width * sent, width)
 
     def layer_error(
         self, part: str, index: int, message: str, hint: str | None = None
@@ -197,11 +198,16 @@ class _Checker:
         except LayerShapeError as error:
             yield self.layer_error(part, error.index, error.message, error.hint)
 
-    def fragments(self, symbols: int) -> Iterator[Diagnostic]:
-        """A datagram numbers its fragments in one byte; LZW at worst spends a code on a symbol."""
+    def fragments(self, symbols: int, columns: int) -> Iterator[Diagnostic]:
+        """A datagram numbers its fragments in one byte; this many the worst symbols may need."""
         payload = self.spec.payload
-        bits = (payload.levels - 1).bit_length() if payload.codec == "raw" else _LZW_BITS
-        needed = -(-symbols // max(1, payload.fragment * 8 // bits))
+        if payload.codec == "context":
+            rows, groups = divmod((payload.fragment - 1) // _CONTEXT_GROUP_BYTES, -(-columns // 4))
+            held = rows * columns + groups * ((columns - 1) % 4 + 1)
+        else:  # LZW at worst spends a code on a symbol
+            bits = (payload.levels - 1).bit_length() if payload.codec == "raw" else _LZW_BITS
+            held = payload.fragment * 8 // bits
+        needed = -(-symbols // max(1, held))
         if needed > _MAX_FRAGMENTS:
             yield self.error(
                 "payload.fragment",

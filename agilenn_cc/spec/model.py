@@ -197,15 +197,19 @@ class TrainingSpec(Section):
     checkpoint: int = Field(1, ge=1, le=100_000, description="Epochs between two checkpoints.")
 
 
+_CODECS = ("lzw", "lzw-variable", "context", "raw")
+
+
 class PayloadSpec(Section):
     """What travels from device to server."""
 
     levels: int = Field(8, ge=2, le=16, description="Levels of the learned feature quantiser.")
-    codec: Annotated[str, PluginName("agilenn_cc.codecs", ("lzw", "lzw-variable", "raw"))] = Field(
+    codec: Annotated[str, PluginName("agilenn_cc.codecs", _CODECS)] = Field(
         "lzw",
         description=(
             "Lossless coder of the quantised features: LZW with 12-bit codes (the paper's), LZW "
-            "with growing codes, or none."
+            "with growing codes, a range coder under tables from training (the fewest bytes), or "
+            "none."
         ),
     )
     fragment: Bytes = Field(1400, ge=16, le=1400, description="Most coded bytes in one datagram.")

@@ -2,11 +2,14 @@
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from agilenn_cc.resources import templates_dir
+
+sys.path += [str(Path(__file__).parent), str(Path(__file__).parents[1] / "codec")]
 
 RUNTIME = templates_dir() / "firmware" / "Runtime"
 SOURCES = [RUNTIME / "agilenn" / f"{name}.cpp" for name in ("crc32", "protocol", "combine")]

@@ -81,7 +81,7 @@ def test_all_duplicates_are_reported(wrong: Wrong, smallest: str) -> None:
         ("payload: {levels: 17}", (7, 19, "spec.value", "at most 16", "")),
         ("payload: {levels: 1}", (7, 19, "spec.value", "at least 2", "")),
         ("payload: {codec: lwz}", (7, 18, "spec.value", "`lwz`", "`lzw`")),
-        ("payload: {codec: zip}", (7, 18, "spec.value", "`zip`", "lzw, lzw-variable, raw")),
+        ("payload: {codec: zip}", (7, 18, "spec.value", "`zip`", "lzw, lzw-variable, context, raw")),
         ("payload: {fragment: 2 KiB}", (7, 21, "spec.value", "1400 bytes", "")),
         ("training: {optimizer: adma}", (7, 23, "spec.value", "`adma`", "`adam`")),
         ("training: {learning_rate: fast}", (7, 27, "spec.value", "number", "")),

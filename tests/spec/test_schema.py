@@ -59,7 +59,7 @@ def test_every_key_is_described_and_no_other_is_allowed(schema: dict[str, Any]) 
 
 def test_choices_bounds_and_units(schema: dict[str, Any]) -> None:
     keys = leaves(schema, schema)
-    assert keys["payload.codec"]["enum"][:3] == ["lzw", "lzw-variable", "raw"]
+    assert keys["payload.codec"]["enum"][:4] == ["lzw", "lzw-variable", "context", "raw"]
     assert keys["training.optimizer"]["enum"] == ["sgd", "adam", "adamw"]
     assert (keys["payload.levels"]["minimum"], keys["payload.levels"]["maximum"]) == (2, 16)
     assert re.search(keys["link.deadline"]["pattern"], keys["link.deadline"]["default"])

@@ -1,0 +1,48 @@
+"""What the codec of a build is trained to: tables from the indices of training images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from agilenn_cc.cache import Cache, digest, digest_rooms
+from agilenn_cc.codec import get_codec
+from agilenn_cc.ir import Graph
+from agilenn_cc.ir.reference import run
+from agilenn_cc.pipeline.inputs import LazyDataset
+from agilenn_cc.quantise import QuantisedModel
+from agilenn_cc.spec import Spec
+
+TABLE_IMAGES = 2048
+_BATCH = 128
+_FILE = "tables.bin"
+
+
+def indices_of(graph: Graph, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Return what the device sends, uint8 [N, rows, columns, channels], for uint8 images."""
+    batches = (images[start : start + _BATCH] for start in range(0, len(images), _BATCH))
+    return np.concatenate([run(graph, batch)["indices"] for batch in batches])
+
+
+def trained_tables(
+    spec: Spec, data: LazyDataset, model: QuantisedModel, quantise_key: str, cache: Cache
+) -> bytes:
+    """Return the tables of the spec's codec from the first training images; cached."""
+    codec, levels = get_codec(spec.payload.codec), len(model.levels)
+
+    def produce(folder: Path) -> None:
+        indices = indices_of(model.graph, data.value.train.images[:TABLE_IMAGES])
+        (folder / _FILE).write_bytes(codec.train(indices, levels))
+
+    key = digest(
+        {"quantise": quantise_key, "codec": codec.name, "code": digest_rooms("codec", "serve")}
+    )
+    folder, _cached = cache.get("codec", key, produce)
+    return (folder / _FILE).read_bytes()
+
+
+def untrained_tables(spec: Spec, graph: Graph, images: npt.NDArray[np.uint8]) -> bytes:
+    """Return tables of the right shape for a network that is not trained."""
+    return get_codec(spec.payload.codec).train(indices_of(graph, images), spec.payload.levels)

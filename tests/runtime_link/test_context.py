@@ -1,0 +1,84 @@
+"""The device's context encoder against the Python side, byte for byte."""
+
+import numpy as np
+import pytest
+from context_cases import cases, random_model, random_symbols
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agilenn_cc.codec import context
+from agilenn_cc.codec.context import CONTEXT
+from agilenn_cc.serve import protocol
+
+
+def loadable(model):
+    """The tables as the driver wants them: classes 0, 1, 2 are 0, 1, 3 on the device."""
+    parts = []
+    for channel in range(model.channels):
+        ranks = np.empty(model.levels, np.uint8)
+        ranks[model.symbols[channel]] = np.arange(model.levels)
+        wide = np.zeros((4, 4), np.uint8)
+        for up in range(3):
+            for left in range(3):
+                code = up + (up == 2), left + (left == 2)
+                wide[code] = model.rank_map[channel, 3 * up + left]
+        parts += [model.symbols[channel, :1], wide, ranks, model.pattern_map[channel]]
+    parts += [model.pattern_tails.T.astype("<u2"), model.rank_tails.T.astype("<u2")]
+    return b"".join(np.ascontiguousarray(part).tobytes() for part in parts)
+
+
+def device_fragments(device, model, symbols, capacity, rows=1000):
+    name = f"context/{model.levels}/{model.rows}/{model.columns}/{model.channels}"
+    run = min(rows * model.columns, 65_535 // model.columns * model.columns)
+    words = device(name, loadable(model).hex(), capacity, run, symbols.tobytes().hex() or "-")
+    return [(bytes.fromhex(word.split(":")[0]), int(word.split(":")[1])) for word in words]
+
+
+@settings(max_examples=80, deadline=None)
+@given(case=cases(), capacity=st.integers(10, 200), rows=st.integers(1, 12))
+def test_both_sides_cut_and_write_alike(device, case, capacity, rows):
+    model, symbols = case
+    expected = CONTEXT.encode(symbols, model.levels, capacity, model.to_bytes())
+    assert device_fragments(device, model, symbols, capacity, rows) == expected
+
+
+@pytest.mark.parametrize("share", [0, 1])
+def test_long_inferences(device, share, monkeypatch):
+    """A fragment of nothing but modal symbols ends at 16 bits of them; noise carries far back."""
+    ripples = []
+    add = context._RangeEncoder._add
+
+    def watched(coder, amount):
+        ripples.append(coder._low + amount > 0xFFFFFFFF and coder.bytes[-1] == 0xFF)
+        add(coder, amount)
+
+    monkeypatch.setattr(context._RangeEncoder, "_add", watched)
+    random = np.random.default_rng(8)
+    model = random_model(random, 8, 70, 31, 32)
+    symbols = random_symbols(random, model, share)
+    expected = CONTEXT.encode(symbols, 8, 1400, model.to_bytes())
+    assert all(count <= 65_535 for _payload, count in expected)
+    assert len(expected) > 1
+    assert any(ripples) == (share == 1)
+    assert device_fragments(device, model, symbols, 1400) == expected
+
+
+def test_writer_equals_pack_request(device):
+    random = np.random.default_rng(9)
+    model = random_model(random, 8, 3, 8, 5)
+    symbols = random_symbols(random, model, 1)
+    device_fragments(device, model, symbols, 1400)  # loads the tables
+    words = device("request/context/8/3/8/5", 1, 2, 3, 40, 0, symbols.tobytes().hex())
+    fragments = CONTEXT.encode(symbols, 8, 40, model.to_bytes())
+    assert len(fragments) > 1
+    assert words[0] == "ok"
+    expected = protocol.pack_request(1, 2, 3, CONTEXT.wire_id, fragments, 10)
+    assert [bytes.fromhex(word) for word in words[1:]] == expected
+
+
+def test_writer_gives_up_on_half_a_group(device):
+    random = np.random.default_rng(9)
+    model = random_model(random, 8, 3, 8, 5)
+    symbols = random_symbols(random, model, 1)
+    device_fragments(device, model, symbols, 1400)
+    assert device("request/context/8/3/8/5", 1, 2, 3, 3, 0, symbols.tobytes().hex())[0] == "failed"
