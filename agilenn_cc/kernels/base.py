@@ -78,7 +78,7 @@ class RowLayout:
 
 @dataclass(frozen=True)
 class LayoutWish:
-    """What a kernel wants of its input rows."""
+    """What a kernel wants of its input rows; plain int8 rows only if no reader wants otherwise."""
 
     left: int
     right: int
@@ -87,6 +87,7 @@ class LayoutWish:
     block_rows: int = 1
     block_columns: int = 1
     block_values: int = 0
+    centred: bool = True
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ GROUP = "agilenn_cc.kernels"
 _BUILT_IN = (
     EntryPoint("specialised", "agilenn_cc.kernels.specialised:SPECIALISED", GROUP),
     EntryPoint("portable", "agilenn_cc.kernels.portable:PORTABLE", GROUP),
+    EntryPoint("cmsis-nn", "agilenn_cc.kernels.cmsis_nn:CMSIS_NN", GROUP),
 )
 _WITHOUT_DSP = ("cortex-m0", "cortex-m0plus", "cortex-m1", "cortex-m23", "cortex-m3")
 

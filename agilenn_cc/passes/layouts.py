@@ -42,6 +42,8 @@ def _merge(
             block_rows=wish.block_rows,
             block_columns=wish.block_columns,
         )
+    if wishes and not any(wish.centred for wish in wishes):
+        return RowLayout(columns, channels, channels, centred=False)
     if not wishes:
         return RowLayout(columns, channels, channels, centred=is_input)
     even = any(wish.even_pixels for wish in wishes)

@@ -88,12 +88,12 @@ def _input(plan: Plan, node: Node) -> StageText:
         group, step = columns * channels, columns * channels
     else:
         group, step = channels, layout.pixel_values
-    zero_point = plan.graph.tensors[node.output].zero_point
+    zero_point = plan.graph.tensors[node.output].zero_point if layout.centred else 0
     sizes = [columns * channels, group, step, *([128 + zero_point] if zero_point else [])]
     arguments = ", ".join(map(str, sizes))
     functions = (
         Function(
-            f"void {node.name}_row(int16_t* out, const uint8_t* pixels)",
+            f"void {node.name}_row({layout.element}* out, const uint8_t* pixels)",
             f"    kernels::expand_pixels<{arguments}>(out, pixels);",
         ),
     )
@@ -158,10 +158,12 @@ def _window(plan: Plan, node: Node) -> StageText:
             f"kernels::window_at<{', '.join(map(str, constants))}>({ring}, done.{node.name})",
         )
     element = plan.layouts[node.output].element
+    values = "" if layout.centred else ", int8_t"
+    window_type = f"kernels::Window<{kernel_rows}{values}>"
     has_scratch = plan.code[node.name].scratch_values > 0
     functions = (
         Function(
-            f"void {node.name}_row({element}* out, const kernels::Window<{kernel_rows}>& window"
+            f"void {node.name}_row({element}* out, const {window_type}& window"
             + (", int16_t* scratch, int row)" if has_scratch else ")"),
             f"    using Layer = {layer};\n    {plan.code[node.name].body}",
         ),

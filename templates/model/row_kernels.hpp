@@ -19,17 +19,18 @@
 namespace agilenn::kernels {
 
 // The valid rows below a sliding window: rows above or below the image are left out.
-template <int kRows>
+template <int kRows, class Value = int16_t>
 struct Window {
-    const int16_t* rows[kRows];
+    const Value* rows[kRows];
     uint8_t first;  // kernel row that rows[0] belongs to
     uint8_t count;  // number of valid rows
 };
 
 // The window over a ring of kDepth rows for output row `row`; kStart skips columns of the margin.
-template <int kRows, int kStride, int kTop, int kHeight, int kDepth, int kRowValues, int kStart>
-AGILENN_INLINE Window<kRows> window_at(const int16_t* ring, int row) {
-    Window<kRows> window{};
+template <int kRows, int kStride, int kTop, int kHeight, int kDepth, int kRowValues, int kStart,
+          class Value>
+AGILENN_INLINE Window<kRows, Value> window_at(const Value* ring, int row) {
+    Window<kRows, Value> window{};
     for (int tap = 0; tap < kRows; ++tap) {
         const int y = row * kStride - kTop + tap;
         if (y < 0 || y >= kHeight) {
@@ -568,11 +569,11 @@ AGILENN_INLINE void copy_channels(Output* out, const Input* row) {
 
 // Raw pixels to centred values: kZero is the byte of real zero. Groups of kGroup values lie
 // kGroupStep apart.
-template <int kPixelBytes, int kGroup, int kGroupStep, int kZero = 128>
-AGILENN_INLINE void expand_pixels(int16_t* out, const uint8_t* pixels) {
+template <int kPixelBytes, int kGroup, int kGroupStep, int kZero = 128, class Output>
+AGILENN_INLINE void expand_pixels(Output* out, const uint8_t* pixels) {
     for (int group = 0; group < kPixelBytes / kGroup; ++group) {
         for (int i = 0; i < kGroup; ++i) {
-            out[i] = static_cast<int16_t>(*pixels++ - kZero);
+            out[i] = static_cast<Output>(*pixels++ - kZero);
         }
         out += kGroupStep;
     }

@@ -1,0 +1,5 @@
+"""Row stages that call the public CMSIS-NN API; the library itself is the user's."""
+
+from agilenn_cc.kernels.cmsis_nn.kernel import CMSIS_NN
+
+__all__ = ["CMSIS_NN"]
