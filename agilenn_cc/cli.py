@@ -314,7 +314,7 @@ def targets(as_json: bool) -> None:
             target.name,
             ", ".join(target.aliases) or "-",
             target.description,
-            f"{target.cpu} {target.clock.sysclk_hz // 1_000_000} MHz",
+            f"{target.cpu} {target.core_hz // 1_000_000} MHz",
             human_bytes(target.mcu.datasheet.flash),
             human_bytes(target.mcu.datasheet.ram),
         )

@@ -93,6 +93,7 @@ def report() -> Report:
             assumptions={"baud": 921600},
         ),
         verify=Verify(
+            emulated=True,
             samples=100,
             tensors=8,
             mismatches=0,

@@ -8,20 +8,24 @@ import time
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from agilenn_cc.cache import Cache, default_root, digest, digest_rooms
 from agilenn_cc.data import dataset_classes
 from agilenn_cc.pipeline.codec_tables import untrained_tables
-from agilenn_cc.pipeline.device import CompileOptions, compile_device, emit_firmware, link_firmware
+from agilenn_cc.pipeline.device import (
+    CompileOptions,
+    Firmware,
+    compile_device,
+    emit_firmware,
+    link_firmware,
+)
 from agilenn_cc.pipeline.events import Listener, StageDone, StageStarted
 from agilenn_cc.pipeline.identity import identify
 from agilenn_cc.pipeline.payload import untrained_payload
-from agilenn_cc.pipeline.versions import versions
+from agilenn_cc.pipeline.reporting import untrained_report
 from agilenn_cc.quantise import untrained
-from agilenn_cc.report.assemble import device_section
-from agilenn_cc.report.costs import estimate
 from agilenn_cc.report.schema import Report
-from agilenn_cc.serve.protocol import HEADER_BYTES
 from agilenn_cc.spec import Spec, load_spec
 from agilenn_cc.targets import Target, load_target
 from agilenn_cc.verify.elf import ElfMeasurement, measure
@@ -64,30 +68,24 @@ def analyze(
     firmware = emit_firmware(spec, target, program, model.alpha, images, tables)
     elf, _cached = link_firmware(firmware, cache)
 
+    run, cached = _count(elf, firmware, target, images, cache)
+    payload = untrained_payload(spec, program.symbol_count)
+    report = untrained_report(spec, target, identity, program, elf, payload, run)
+    notify(StageDone("analyze", time.monotonic() - began, cached, "untrained network"))
+    return report
+
+
+def _count(
+    elf: Path, firmware: Firmware, target: Target, images: npt.NDArray[np.uint8], cache: Cache
+) -> tuple[ElfMeasurement | None, bool]:
+    """Count instructions in the emulator, where it knows the board."""
+    if not target.mcu.emulated:
+        return None, False
+
     def produce(folder: Path) -> None:
-        run = measure(elf, program, target, images)
+        run = measure(elf, firmware.program, target, images)
         (folder / "run.json").write_text(json.dumps(dataclasses.asdict(run)))
 
     key = digest({"firmware": firmware.key, "code": digest_rooms("emulator", "verify")})
     entry, cached = cache.get("measure", key, produce)
-    run = ElfMeasurement(**json.loads((entry / "run.json").read_text()))
-    device = device_section(elf, target, program, run)
-    payload = untrained_payload(spec, program.symbol_count)
-    datagrams = payload.bytes_raw + HEADER_BYTES
-    report = Report(
-        spec=spec.name,
-        scheme="agilenn",
-        target=target.name,
-        seed=spec.seed,
-        model_id=f"{identity.model_id:08x}",
-        versions=versions(),
-        training=None,
-        quantised=None,
-        payload=payload,
-        device=device,
-        estimate=estimate(target, device.instructions.total, datagrams, 1, spec.link.baud),
-        verify=None,
-        end_to_end=None,
-    )
-    notify(StageDone("analyze", time.monotonic() - began, cached, "untrained network"))
-    return report
+    return ElfMeasurement(**json.loads((entry / "run.json").read_text())), cached

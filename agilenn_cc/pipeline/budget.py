@@ -37,9 +37,11 @@ def _exceeded(spec: Spec, report: Report) -> Iterator[Diagnostic]:
         if limit is not None and used is not None and used > limit:
             over = f"{human_bytes(used)} are {human_bytes(used - limit)} over {human_bytes(limit)}"
             yield _diagnostic(spec, key, over)
-    latency = report.estimate.latency_ms.total
     trained = report.payload.bytes_mean is not None
-    if trained and budget.latency_ms is not None and latency > budget.latency_ms:
+    if not trained or report.estimate is None or budget.latency_ms is None:
+        return
+    latency = report.estimate.latency_ms.total
+    if latency > budget.latency_ms:
         over = (
             f"{latency:.1f} ms (estimate) are {latency - budget.latency_ms:.1f} ms over "
             f"{budget.latency_ms:g} ms"

@@ -18,10 +18,19 @@ from agilenn_cc.pipeline.learned import Learned
 from agilenn_cc.pipeline.simulation import SimulationRequest, simulate_frames
 from agilenn_cc.report.schema import EndToEnd
 from agilenn_cc.targets import Target
-from agilenn_cc.verify.elf import ElfResult, verify_elf
+from agilenn_cc.verify.elf import ElfMeasurement, verify_elf
 from agilenn_cc.verify.host import verify_host
 
 _DEFECT = "this is a defect of agilenn-cc: please report it with the spec"
+
+
+@dataclasses.dataclass(frozen=True)
+class Proof:
+    """What was compared without a single difference; `run` is None for boards not emulated."""
+
+    samples: int
+    tensors: int
+    run: ElfMeasurement | None = None
 
 
 def held_out_frames(learned: Learned, data: LazyDataset, frames: int, cache: Cache) -> HeldOut:
@@ -49,8 +58,10 @@ def prove_tensors(
     target: Target,
     held_out: HeldOut,
     cache: Cache,
-) -> tuple[ElfResult, bool]:
+) -> tuple[Proof, bool]:
     """Compare host C++ and emulated ELF with the integer reference, every tensor, every image.
+
+    A board that is not emulated is proved by its C++ on the host alone.
 
     Raises:
         AgilennError: exit code 6 with the first value that differs.
@@ -60,9 +71,15 @@ def prove_tensors(
         graph, images = learned.model.graph, held_out.images
         host = verify_host(firmware.program, graph, images)
         _demand_equal("the C++ built for this computer", host.mismatches, host.first_mismatch)
-        board = verify_elf(elf, firmware.program, graph, target, images)
-        _demand_equal("the firmware in the emulator", board.mismatches, board.first_mismatch)
-        (folder / "result.json").write_text(json.dumps(dataclasses.asdict(board)))
+        proof = Proof(host.samples, host.tensors)
+        if target.mcu.emulated:
+            board = verify_elf(elf, firmware.program, graph, target, images)
+            _demand_equal("the firmware in the emulator", board.mismatches, board.first_mismatch)
+            run = ElfMeasurement(
+                board.phase_instructions, board.function_instructions, board.stack_bytes
+            )
+            proof = Proof(board.samples, board.tensors, run)
+        (folder / "result.json").write_text(json.dumps(dataclasses.asdict(proof)))
 
     key = digest(
         {
@@ -72,7 +89,9 @@ def prove_tensors(
         }
     )
     entry, cached = cache.get("verify", key, produce)
-    return ElfResult(**json.loads((entry / "result.json").read_text())), cached
+    stored = json.loads((entry / "result.json").read_text())
+    run = stored["run"] and ElfMeasurement(**stored["run"])
+    return Proof(stored["samples"], stored["tensors"], run), cached
 
 
 def _demand_equal(what: str, mismatches: int, first: str | None) -> None:

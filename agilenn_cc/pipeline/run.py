@@ -28,16 +28,13 @@ from agilenn_cc.pipeline.inputs import LazyDataset
 from agilenn_cc.pipeline.learned import Learned, quantise_split, train_split
 from agilenn_cc.pipeline.payload import measure_payload
 from agilenn_cc.pipeline.proof import held_out_frames, prove_answers, prove_tensors
+from agilenn_cc.pipeline.reporting import build_report
 from agilenn_cc.pipeline.versions import versions
-from agilenn_cc.report.assemble import device_section
-from agilenn_cc.report.costs import estimate
 from agilenn_cc.report.html import render_html
-from agilenn_cc.report.schema import EndToEnd, Payload, Quantised, Report, Training, Verify
+from agilenn_cc.report.schema import Report
 from agilenn_cc.serve.metadata import ServerMeta
-from agilenn_cc.serve.protocol import HEADER_BYTES
 from agilenn_cc.spec import Spec, load_spec
 from agilenn_cc.targets import Target, load_target
-from agilenn_cc.verify.elf import ElfResult
 
 
 @dataclass(frozen=True)
@@ -159,15 +156,18 @@ def _build(
     held_out = held_out_frames(learned, data, request.frames, cache)
     proof, cached = prove_tensors(elf, firmware, learned, target, held_out, cache)
     note = f"{proof.tensors} tensors x {proof.samples} images, all equal"
+    note += "" if proof.run else " on the host; this board is not emulated"
     stages.done("verify", began, cached, note)
 
-    began = stages.start("simulate")
-    end, cached = prove_answers(elf, firmware, server, target, held_out, cache, stages.listen)
-    note = f"{end.answered} of {end.frames} answered, {end.agreed} agreed"
-    stages.done("simulate", began, cached, note)
+    end = None
+    if target.mcu.emulated:
+        began = stages.start("simulate")
+        end, cached = prove_answers(elf, firmware, server, target, held_out, cache, stages.listen)
+        note = f"{end.answered} of {end.frames} answered, {end.agreed} agreed"
+        stages.done("simulate", began, cached, note)
 
     began = stages.start("report")
-    report = _report(spec, target, learned, firmware, elf, payload, proof, end)
+    report = build_report(spec, target, learned, program, elf, payload, proof, end)
     check_budget(spec, report)
     _write(directory, spec, target, learned, firmware, server, held_out, report)
     stages.done("report", began)
@@ -190,41 +190,6 @@ def _server_meta(spec: Spec, learned: Learned) -> ServerMeta:
         port=spec.link.port,
         # Half the deadline leaves time to answer from the fragments that came.
         gap_ms=spec.link.deadline_ms / 2,
-    )
-
-
-def _report(
-    spec: Spec,
-    target: Target,
-    learned: Learned,
-    firmware: Firmware,
-    elf: Path,
-    payload: Payload,
-    proof: ElfResult,
-    end: EndToEnd,
-) -> Report:
-    device = device_section(elf, target, firmware.program, proof)
-    fragments = payload.fragments_mean or 1.0
-    datagrams = (payload.bytes_mean or payload.bytes_raw) + HEADER_BYTES * fragments
-    return Report(
-        spec=spec.name,
-        scheme="agilenn",
-        target=target.name,
-        seed=spec.seed,
-        model_id=f"{learned.identity.model_id:08x}",
-        versions=versions(),
-        training=Training.model_validate(learned.training),
-        quantised=Quantised.model_validate(learned.quantised),
-        payload=payload,
-        device=device,
-        estimate=estimate(target, device.instructions.total, datagrams, fragments, spec.link.baud),
-        verify=Verify(
-            samples=proof.samples,
-            tensors=proof.tensors,
-            mismatches=proof.mismatches,
-            tflite=learned.tflite,
-        ),
-        end_to_end=end,
     )
 
 

@@ -14,8 +14,10 @@ from agilenn_cc.verify.elf import ElfMeasurement
 PHASES = ("extractor", "local", "quantise", "encode")
 
 
-def device_section(elf: Path, target: Target, program: Program, run: ElfMeasurement) -> Device:
-    """Return the device section of a report for a linked and emulated program."""
+def device_section(
+    elf: Path, target: Target, program: Program, run: ElfMeasurement | None
+) -> Device:
+    """Return the device section of a linked program; `run` is None where it was not emulated."""
     sizes = elf_sizes(elf, target)
     rows, columns, channels = program.input_shape
     frame = rows * columns * channels
@@ -28,22 +30,27 @@ def device_section(elf: Path, target: Target, program: Program, run: ElfMeasurem
         RamPart(name="codec, link and drivers", bytes=ram - network - stack),
     )
     functions = {stage.name: stage.function for stage in program.stages}
-    phases = {phase: round(run.phase_instructions.get(phase, 0.0)) for phase in PHASES}
     return Device(
         flash=sizes.flash,
         ram=ram,
         ram_parts=parts,
         input_frame=frame,
-        stack=run.stack_bytes,
+        stack=None if run is None else run.stack_bytes,
         stack_reserved=stack,
         regions=tuple(RegionUse(name=n, used=u, size=s) for n, u, s in sizes.regions),
-        instructions=Instructions(total=sum(phases.values()), **phases),
+        instructions=None if run is None else _instructions(run),
         layers=tuple(_layer(cost, functions.get(cost.name), run) for cost in program.layers),
     )
 
 
-def _layer(cost: passes.LayerCost, function: str | None, run: ElfMeasurement) -> LayerCost:
-    counted = None if function is None else run.function_instructions.get(function)
+def _instructions(run: ElfMeasurement) -> Instructions:
+    phases = {phase: round(run.phase_instructions.get(phase, 0.0)) for phase in PHASES}
+    return Instructions(total=sum(phases.values()), **phases)
+
+
+def _layer(cost: passes.LayerCost, function: str | None, run: ElfMeasurement | None) -> LayerCost:
+    counts = {} if run is None else run.function_instructions
+    counted = None if function is None else counts.get(function)
     return LayerCost(
         name=cost.name,
         shape=cost.output_shape,

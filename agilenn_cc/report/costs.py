@@ -48,7 +48,7 @@ def estimate(
     """
     link = link or LinkAssumptions()
     figures = target.estimates
-    clock_hz = target.clock.ahb_hz
+    clock_hz = target.core_hz
     device_ms = instructions * figures.cycles_per_instruction / clock_hz * 1e3
     uart_ms = datagram_bytes * 10 / baud * 1e3
     air_ms = datagram_bytes * 8 / link.air_rate_bps * 1e3

@@ -98,10 +98,10 @@ class Device(_Section):
     ram: int = Field(description="data, buffers and stack reserve, without the input frame")
     ram_parts: tuple[RamPart, ...] = Field(description="summands of `ram`")
     input_frame: int
-    stack: int = Field(description="deepest use seen in the emulator")
+    stack: int | None = Field(description="deepest use seen in the emulator; None: not emulated")
     stack_reserved: int
     regions: tuple[RegionUse, ...]
-    instructions: Instructions
+    instructions: Instructions | None = Field(description="None where the board is not emulated")
     layers: tuple[LayerCost, ...]
 
 
@@ -139,8 +139,9 @@ class TfliteAgreement(_Section):
 
 
 class Verify(_Section):
-    """Integer reference against host C++ and emulated ELF, every tensor."""
+    """Integer reference against host C++ and, where there is one, the emulated board."""
 
+    emulated: bool = Field(description="whether the very ELF was compared too")
     samples: int
     tensors: int
     mismatches: int
@@ -170,7 +171,7 @@ class Report(_Section):
     quantised: Quantised | None
     payload: Payload
     device: Device
-    estimate: Estimate
+    estimate: Estimate | None = Field(description="None without counted instructions")
     verify: Verify | None
     end_to_end: EndToEnd | None
 

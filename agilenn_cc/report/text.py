@@ -7,7 +7,7 @@ from pathlib import Path
 
 from agilenn_cc.render import bar, human_bytes, table
 from agilenn_cc.report.findings import findings
-from agilenn_cc.report.schema import Device, Report
+from agilenn_cc.report.schema import Device, LayerCost, Report
 
 
 def _count(value: float) -> str:
@@ -32,12 +32,7 @@ def _device_lines(device: Device) -> Iterator[str]:
     parts = " + ".join(f"{human_bytes(p.bytes)} {p.name}" for p in device.ram_parts)
     yield f"RAM             {human_bytes(device.ram)} = {parts}"
     yield f"                and {human_bytes(device.input_frame)} for the input frame"
-    deepest = f"{human_bytes(device.stack)} of {human_bytes(device.stack_reserved)}"
-    yield f"stack           {deepest} used at its deepest"
-    counts = device.instructions
-    yield f"instructions    {_count(counts.total)} for one inference"
-    for phase in ("extractor", "local", "quantise", "encode"):
-        yield f"  {phase:<13} {_count(getattr(counts, phase))}"
+    yield from _run_lines(device)
     yield ""
     yield table(
         ("layer", "output", "MACs", "instructions", "RAM", "flash", "kernel"),
@@ -46,7 +41,7 @@ def _device_lines(device: Device) -> Iterator[str]:
                 layer.name,
                 "x".join(map(str, layer.shape)),
                 _count(layer.macs),
-                "fused" if layer.instructions is None else _count(layer.instructions),
+                _layer_instructions(device, layer),
                 human_bytes(layer.ram),
                 human_bytes(layer.flash),
                 layer.kernel,
@@ -60,11 +55,42 @@ def _device_lines(device: Device) -> Iterator[str]:
         yield f"{region.name:<6} {bar(region.used, region.size)}  {used}"
 
 
+def _layer_instructions(device: Device, layer: LayerCost) -> str:
+    if device.instructions is None:
+        return "-"
+    return "fused" if layer.instructions is None else _count(layer.instructions)
+
+
+def _run_lines(device: Device) -> Iterator[str]:
+    counts = device.instructions
+    reserved = human_bytes(device.stack_reserved)
+    if counts is None or device.stack is None:
+        yield f"stack           {reserved} reserved"
+        yield "instructions    not counted: the emulator does not know this board"
+        return
+    yield f"stack           {human_bytes(device.stack)} of {reserved} used at its deepest"
+    yield f"instructions    {_count(counts.total)} for one inference"
+    for phase in ("extractor", "local", "quantise", "encode"):
+        yield f"  {phase:<13} {_count(getattr(counts, phase))}"
+
+
+def _estimate_lines(report: Report) -> Iterator[str]:
+    if report.estimate is None:
+        return
+    latency, energy = report.estimate.latency_ms, report.estimate.energy_mj
+    yield (
+        f"latency         {latency.total:.1f} ms estimated: device {latency.device:.1f}, "
+        f"network {latency.network:.1f}, remote {latency.remote:.1f}"
+    )
+    yield (
+        f"energy          {energy.total:.2f} mJ estimated: compute {energy.compute:.2f}, "
+        f"radio {energy.radio:.2f}"
+    )
+
+
 def analysis_text(report: Report) -> str:
     """Return what `analyze` prints for a spec or a build."""
     head = f"{report.spec} on {report.target}, scheme {report.scheme}"
-    latency = report.estimate.latency_ms
-    energy = report.estimate.energy_mj
     payload = report.payload
     coded = "untrained" if payload.bytes_mean is None else f"{payload.bytes_mean:.0f} B coded"
     return "\n".join(
@@ -75,10 +101,7 @@ def analysis_text(report: Report) -> str:
             "",
             f"payload         {payload.symbols} symbols of {payload.levels} levels, "
             f"{payload.bytes_raw} B packed, {coded} ({payload.codec})",
-            f"latency         {latency.total:.1f} ms estimated: device {latency.device:.1f}, "
-            f"network {latency.network:.1f}, remote {latency.remote:.1f}",
-            f"energy          {energy.total:.2f} mJ estimated: compute {energy.compute:.2f}, "
-            f"radio {energy.radio:.2f}",
+            *_estimate_lines(report),
         ]
     )
 
@@ -109,16 +132,18 @@ def summary(report: Report, directory: Path) -> str:
             f"payload     {payload.bytes_mean:.0f} B on average ({payload.codec}), "
             f"{payload.bytes_raw} B packed; the raw image has {_count(device.input_frame)} B"
         )
-    latency = report.estimate.latency_ms
-    lines.append(
-        f"device      {_count(device.instructions.total)} instructions, "
-        f"{human_bytes(device.flash)} flash, {human_bytes(device.ram)} RAM; "
-        f"{latency.device:.1f} ms estimated"
-    )
+    memory = f"{human_bytes(device.flash)} flash, {human_bytes(device.ram)} RAM"
+    if device.instructions is not None and report.estimate is not None:
+        milliseconds = report.estimate.latency_ms.device
+        counted = f"{_count(device.instructions.total)} instructions, "
+        lines.append(f"device      {counted}{memory}; {milliseconds:.1f} ms estimated")
+    else:
+        lines.append(f"device      {memory}")
     if report.verify is not None:
         lines.append(
             f"proof       {report.verify.mismatches} mismatches in {report.verify.tensors} tensors "
-            f"x {report.verify.samples} images: reference = host C++ = emulated board"
+            f"x {report.verify.samples} images: reference = host C++"
+            + (" = emulated board" if report.verify.emulated else "; the board is not emulated")
         )
     if report.end_to_end is not None:
         end = report.end_to_end

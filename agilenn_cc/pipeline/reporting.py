@@ -1,0 +1,97 @@
+"""Puts together the report of a build, or of an untrained network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from agilenn_cc.passes import Program
+from agilenn_cc.pipeline.identity import ModelIdentity
+from agilenn_cc.pipeline.learned import Learned
+from agilenn_cc.pipeline.proof import Proof
+from agilenn_cc.pipeline.versions import versions
+from agilenn_cc.report.assemble import device_section
+from agilenn_cc.report.costs import estimate
+from agilenn_cc.report.schema import (
+    EndToEnd,
+    Estimate,
+    Payload,
+    Quantised,
+    Report,
+    TfliteAgreement,
+    Training,
+    Verify,
+)
+from agilenn_cc.serve.protocol import HEADER_BYTES
+from agilenn_cc.spec import Spec
+from agilenn_cc.targets import Target
+from agilenn_cc.verify.elf import ElfMeasurement
+
+SCHEME = "agilenn"
+
+
+def untrained_report(
+    spec: Spec,
+    target: Target,
+    identity: ModelIdentity,
+    program: Program,
+    elf: Path,
+    payload: Payload,
+    run: ElfMeasurement | None,
+) -> Report:
+    """Return the report of a network with random weights: sizes and counts, no accuracies."""
+    device = device_section(elf, target, program, run)
+    total = None if device.instructions is None else device.instructions.total
+    return Report(
+        spec=spec.name,
+        scheme=SCHEME,
+        target=target.name,
+        seed=spec.seed,
+        model_id=f"{identity.model_id:08x}",
+        versions=versions(),
+        training=None,
+        quantised=None,
+        payload=payload,
+        device=device,
+        estimate=_estimate(spec, target, total, payload),
+        verify=None,
+        end_to_end=None,
+    )
+
+
+def build_report(
+    spec: Spec,
+    target: Target,
+    learned: Learned,
+    program: Program,
+    elf: Path,
+    payload: Payload,
+    proof: Proof,
+    end: EndToEnd | None,
+) -> Report:
+    """Return the report of a proven build."""
+    bare = untrained_report(spec, target, learned.identity, program, elf, payload, proof.run)
+    return bare.model_copy(
+        update={
+            "training": Training.model_validate(learned.training),
+            "quantised": Quantised.model_validate(learned.quantised),
+            "verify": Verify(
+                emulated=proof.run is not None,
+                samples=proof.samples,
+                tensors=proof.tensors,
+                mismatches=0,  # a single one would have ended the build
+                tflite=TfliteAgreement.model_validate(learned.tflite),
+            ),
+            "end_to_end": end,
+        }
+    )
+
+
+def _estimate(
+    spec: Spec, target: Target, instructions: int | None, payload: Payload
+) -> Estimate | None:
+    if instructions is None:
+        return None
+    fragments = payload.fragments_mean or 1.0
+    coded = payload.bytes_raw if payload.bytes_mean is None else payload.bytes_mean
+    datagrams = coded + HEADER_BYTES * fragments
+    return estimate(target, instructions, datagrams, fragments, spec.link.baud)
