@@ -11,7 +11,7 @@ import pytest
 
 from agilenn_cc.emit import DeploymentMeta, emit_project, write_tree
 from agilenn_cc.emit.firmware_build import build_elf
-from agilenn_cc.emulator import EmulatedBoard, EspAtModule
+from agilenn_cc.emulator import AtConfig, EmulatedBoard, EspAtModule
 from agilenn_cc.targets import load_target
 
 STAND_IN = Path(__file__).parent.parent / "emit" / "stand_in"
@@ -78,6 +78,19 @@ def test_answers_alone_without_a_module(tmp_path: Path) -> None:
     board.run(until=lambda b: len(_answers(b)) == 2, seconds=15)
     assert all("source=local-link-down" in line for line in _answers(board))
     assert _answers(board)
+
+
+def test_wrong_credentials_are_named(tmp_path: Path) -> None:
+    elf = build_elf(_emit("stm32f746g-disco", tmp_path / "p"), out_dir=tmp_path / "out")
+    module = EspAtModule(None, config=AtConfig(password="another"))
+    board = EmulatedBoard(elf, load_target("stm32f746g-disco"), module)
+    board.run(until=lambda b: sum("password" in line for line in b.console_lines) == 2, seconds=15)
+    assert board.console_lines[1:] == [
+        "link: looking for the WiFi module",
+        "link: setting up the WiFi module",
+        "link: joining the WiFi network",
+        *["link: wrong WiFi password; check wifi_config.hpp"] * 2,  # once for each attempt
+    ]
 
 
 def test_an_unexpected_interrupt_is_reported(tmp_path: Path) -> None:

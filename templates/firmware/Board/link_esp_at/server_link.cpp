@@ -36,7 +36,7 @@ bool start_server_link(uint32_t clock_hz) { return uart.start(clock_hz); }
 agilenn::DatagramLink& server_link() { return module; }
 
 LinkReport report_server_link() {
-    return {agilenn::describe(module), module.statistics().restarts};
+    return {agilenn::describe(module), module.statistics().failures};
 }
 
 }  // namespace board

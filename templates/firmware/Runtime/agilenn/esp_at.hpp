@@ -65,6 +65,7 @@ class EspAt final : public DatagramLink {
         uint32_t sent;      // datagrams that the module took
         uint32_t lost;      // datagrams that it did not take
         uint32_t restarts;  // attempts to bring the module up, after the first
+        uint32_t failures;  // attempts that failed; problem() says why the last one did
     };
 
     // `command` holds kCommandBytes in memory that the UART's DMA can read.

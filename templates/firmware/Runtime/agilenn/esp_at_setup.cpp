@@ -205,6 +205,7 @@ void EspAt::restart(Problem problem) {
     finish_datagram(false);
     problem_ = problem;
     ++statistics_.restarts;
+    ++statistics_.failures;
     const uint8_t shift = failures_ < kLongestPauseShift ? failures_ : kLongestPauseShift;
     if (failures_ < kLongestPauseShift) {
         ++failures_;
