@@ -104,7 +104,7 @@ def run_build(request: BuildRequest, notify: Listener) -> BuildResult:
     """
     spec = load_spec(request.spec, request.overrides)
     target = load_target(request.target)
-    directory = request.output or BUILD_ROOT / f"{spec.name}-{request.target}"
+    directory = request.output or BUILD_ROOT / f"{spec.name}-{_folder_name(request.target, target)}"
     require_writable(directory)
     cache = Cache(request.cache_root or default_root())
     stages = _Stages(notify, request.stop_after)
@@ -113,6 +113,11 @@ def run_build(request: BuildRequest, notify: Listener) -> BuildResult:
     except _StopBuildError:
         report = None
     return BuildResult(directory, report, stages.cached)
+
+
+def _folder_name(typed: str, target: Target) -> str:
+    """Return the target as it was typed; the name of the board for a description in a file."""
+    return target.name if typed.endswith((".yaml", ".yml")) else typed
 
 
 def _build(

@@ -30,12 +30,16 @@ PATIENT = ("--gap-ms", "60000", "--reorder-ms", "60000")
 
 @dataclass(frozen=True)
 class SimulationRequest:
-    """How to simulate; air_rate in bit/s, None for the emulator's default; loss is a share."""
+    """How to simulate; air_rate in bit/s, None for the emulator's default; loss is a share.
+
+    `target` None is the board that the build was made for.
+    """
 
     frames: int
     server: bool = True
     air_rate: int | None = None
     loss: float = 0.0
+    target: str | None = None
 
     @property
     def air(self) -> AirConfig:
@@ -78,7 +82,7 @@ def run_simulation(
     Raises:
         AgilennError: exit code 2 (no such build), 6 (the firmware fails), 7 (compiler, server).
     """
-    target = load_target(build.manifest["target"])
+    target = load_target(request.target or build.manifest["target"])
     held_out = HeldOut.read(build.path)
     with tempfile.TemporaryDirectory(prefix="agilenn-") as folder:
         began = time.monotonic()
