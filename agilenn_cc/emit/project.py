@@ -61,7 +61,6 @@ def _deployment(meta: DeploymentMeta) -> dict[str, bytes]:
         "meta": meta,
         "codec": ENCODERS[meta.codec],
         "deadline_us": round(meta.deadline_ms * 1000),
-        "alpha_q15": round(meta.alpha * 32768),
     }
     files = {
         "Generated/deployment.hpp": render("deployment.hpp.j2", **values),

@@ -34,7 +34,7 @@ Engine::Engine(DatagramLink& link, MicrosecondClock clock, FragmentBuffers& buff
     : link_(link),
       clock_(clock),
       buffers_(buffers),
-      alpha_q15_(deployment::kAlphaQ15),
+      alpha_q15_(network::kAlphaQ15),
       deadline_us_(deployment::kDeadlineUs) {}
 
 void Engine::set_alpha_q15(uint16_t alpha_q15) {
