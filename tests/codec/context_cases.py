@@ -7,6 +7,7 @@ from agilenn_cc.serve.context_model import LEAST_FREQUENCY, TOTAL, ContextModel
 
 GEOMETRIES = [
     (8, 3, 8, 5),
+    (2, 1, 4, 1),
     (2, 2, 4, 1),
     (5, 1, 7, 3),
     (8, 5, 3, 2),

@@ -239,6 +239,7 @@ int main() {
         return std::to_string(agilenn::crc32(data.data(), static_cast<uint16_t>(data.size())));
     };
     commands["context/8/3/8/5"] = context<LoadedTables<8, 3, 8, 5>>;
+    commands["context/2/1/4/1"] = context<LoadedTables<2, 1, 4, 1>>;
     commands["context/2/2/4/1"] = context<LoadedTables<2, 2, 4, 1>>;
     commands["context/5/1/7/3"] = context<LoadedTables<5, 1, 7, 3>>;
     commands["context/8/5/3/2"] = context<LoadedTables<8, 5, 3, 2>>;

@@ -89,6 +89,7 @@ class EncoderOnDevice:
             }
         self._entry = names["encode"]
         self.ram_bytes = int.from_bytes(self._machine.mem_read(names["kWriterBytes"], 4), "little")
+        self._buffer = names["buffer"]
         self._lengths = {}
         self._count = 0
         self._machine.hook_add(UC_HOOK_BLOCK, self._on_block)
@@ -102,6 +103,10 @@ class EncoderOnDevice:
         self._machine.reg_write(self._registers.UC_ARM_REG_R0, FRAME)
         self._machine.emu_start(self._entry | 1, HALT)
         return self._count
+
+    def last_datagram(self, size):
+        """Return the first `size` bytes of the buffer, which holds the last datagram."""
+        return bytes(self._machine.mem_read(self._buffer, size))
 
     def _on_block(self, machine, address, size, _data):
         if (address, size) not in self._lengths:

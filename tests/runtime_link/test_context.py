@@ -1,5 +1,8 @@
 """The device's context encoder against the Python side, byte for byte."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from context_cases import cases, random_model, random_symbols
@@ -9,6 +12,9 @@ from hypothesis import strategies as st
 from agilenn_cc.codec import context
 from agilenn_cc.codec.context import CONTEXT
 from agilenn_cc.serve import protocol
+from agilenn_cc.serve.context_model import parse_tables
+
+VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "context.json").read_text())["cases"]
 
 
 def loadable(model):
@@ -40,6 +46,15 @@ def test_both_sides_cut_and_write_alike(device, case, capacity, rows):
     model, symbols = case
     expected = CONTEXT.encode(symbols, model.levels, capacity, model.to_bytes())
     assert device_fragments(device, model, symbols, capacity, rows) == expected
+
+
+@pytest.mark.parametrize("case", VECTORS, ids=lambda case: case["name"])
+def test_vectors(device, case):
+    model = parse_tables(bytes.fromhex(case["tables"]))
+    symbols = bytes.fromhex(case["symbols"])
+    expected = [(bytes.fromhex(f["payload"]), f["symbols"]) for f in case["fragments"]]
+    run = np.frombuffer(symbols, np.uint8)
+    assert device_fragments(device, model, run, case["capacity"]) == expected
 
 
 @pytest.mark.parametrize("share", [0, 1])

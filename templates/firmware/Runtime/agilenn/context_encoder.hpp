@@ -81,7 +81,7 @@ class RangeWriter {
 };
 
 // `Tables` (Generated/codec_tables.hpp) has kLevels, kRows, kColumns, kChannels and the arrays
-// that training filled. RAM: 5 bytes for each group of a feature row, and the coder's state.
+// that training filled. RAM: 2 bytes for each group of a feature row, and the coder's state.
 template <class Tables, uint16_t kCapacity>
 class ContextEncoder {
     static constexpr uint16_t kGroup = 4;
@@ -106,10 +106,9 @@ class ContextEncoder {
         writer_.begin(out);
         latest_ = out + (capacity_bytes - kGroupBytes - kClosingBytes);
         for (uint32_t place = 0, group = 0; place < kPlaces; ++place) {
-            history_[place] = static_cast<uint8_t>(zone(group, kGroups) * kContexts);
+            history_[place] = static_cast<uint16_t>(zone(group, kGroups) * kContexts);
             group = group == kGroups - 1U ? 0 : group + 1;
         }
-        __builtin_memset(classes_, 0, sizeof classes_);
         left_ = 0;
         const uint32_t line = first_symbol / Tables::kColumns;
         row_ = line / Tables::kChannels;
@@ -125,34 +124,36 @@ class ContextEncoder {
         RangeWriter writer = writer_;
         const uint8_t* const latest = latest_;
         uint32_t left = left_;
-        uint32_t place = place_;
-        const OfChannel* tables = &Tables::kOfChannel[place / kGroups];
+        uint16_t* history = &history_[place_];
+        const OfChannel* tables = &Tables::kOfChannel[place_ / kGroups];
         const uint8_t* contexts = tables->pattern_map[zone(row_, Tables::kRows)];
         while (next != end && writer.position() <= latest) {
-            const uint32_t before = history_[place];
+            const uint32_t before = *history;
             const bool last = kGroups == 1 || (before & kLastZone) != 0;
-            const uint32_t cluster = contexts[before + (left & 1U)];
+            const uint32_t cluster = contexts[(before & kContextMask) + (left & 1U)];
             const uint32_t differences = load(next, last, tables->modal) ^ tables->modal;
             if (differences == 0) {
                 writer.put_first(Tables::kPatternTails[0][cluster]);
-                history_[place] = static_cast<uint8_t>(before & kZoneMask);
-                classes_[place] = 0;
+                *history = static_cast<uint16_t>(before & kZoneMask);
                 left = 0;
             } else {
                 const uint32_t pattern = pattern_of(differences);
                 writer.put(Tables::kPatternTails[pattern - 1][cluster],
                            Tables::kPatternTails[pattern][cluster]);
-                history_[place] = static_cast<uint8_t>((before & kZoneMask) + 2 * pattern);
-                left = put_ranks(writer, next, *tables, pattern, left, classes_[place]);
+                const uint32_t classes =
+                    put_ranks(writer, next, *tables, pattern, before >> kClassShift, left);
+                *history = static_cast<uint16_t>((before & kZoneMask) + 2 * pattern +
+                                                 (classes << kClassShift));
+                left = classes >> 6;
             }
             next += last ? kLastLength : kGroup;
-            ++place;
+            ++history;
             if (last) {
                 left = 0;
                 ++tables;
                 contexts += sizeof(OfChannel);
-                if (place == kPlaces) {
-                    place = 0;
+                if (history == history_ + kPlaces) {
+                    history = history_;
                     tables = Tables::kOfChannel;
                     contexts = tables->pattern_map[zone(++row_, Tables::kRows)];
                 }
@@ -160,7 +161,7 @@ class ContextEncoder {
         }
         writer_ = writer;
         left_ = left;
-        place_ = place;
+        place_ = static_cast<uint32_t>(history - history_);
         return static_cast<uint16_t>(next - symbols);
     }
 
@@ -174,6 +175,8 @@ class ContextEncoder {
     static constexpr uint8_t kContexts = 32;  // of a pattern in one zone
     static constexpr uint8_t kZoneMask = 0x60;
     static constexpr uint8_t kLastZone = 0x40;
+    static constexpr uint8_t kContextMask = 0xFF;
+    static constexpr uint8_t kClassShift = 8;
 
     static constexpr uint32_t zone(uint32_t position, uint32_t count) {
         return position == 0 ? 0 : position == count - 1 ? 2 : 1;
@@ -202,13 +205,12 @@ class ContextEncoder {
         return ((high >> 7) * 0x10204080) >> 28;
     }
 
-    // Writes the rank of each symbol in `pattern`, and their classes to `classes`. `left` and what
-    // is returned: the class of the symbol before the group, and of its last.
+    // Writes the rank of each symbol in `pattern`; returns their classes, two bits each. `above`:
+    // those of the row above; `left`: the class of the symbol before the group.
     [[gnu::always_inline]] static uint32_t put_ranks(RangeWriter& writer, const uint8_t* symbols,
                                                      const OfChannel& tables, uint32_t pattern,
-                                                     uint32_t left, uint32_t& classes) {
-        const uint32_t above = classes;
-        uint32_t here = 0;
+                                                     uint32_t above, uint32_t left) {
+        uint32_t classes = 0;
 #pragma GCC unroll 4
         for (uint32_t bit = 0; bit < kGroup; ++bit) {
             if ((pattern >> bit & 1U) == 0) {
@@ -217,7 +219,7 @@ class ContextEncoder {
             }
             const uint32_t rank = tables.ranks[symbols[bit]];
             if (Tables::kLevels > 2) {
-                const uint32_t cluster = tables.rank_map[4 * (above >> 8 * bit & 3U) + left];
+                const uint32_t cluster = tables.rank_map[4 * (above >> 2 * bit & 3U) + left];
                 if (rank == 1) {
                     writer.put_first(Tables::kRankTails[0][cluster]);
                 } else {
@@ -226,10 +228,9 @@ class ContextEncoder {
                 }
             }
             left = rank == 1 ? 1 : 3;
-            here |= left << 8 * bit;
+            classes |= left << 2 * bit;
         }
-        classes = here;
-        return left;
+        return classes;
     }
 
     RangeWriter writer_;
@@ -237,8 +238,9 @@ class ContextEncoder {
     uint32_t left_ = 0;                // class of the symbol before: 0 modal, 1 next in rank, 3
     uint32_t row_ = 0;                 // of the group to come
     uint32_t place_ = 0;               // channel x kGroups + group
-    uint8_t history_[kPlaces];         // 32 x zone + 2 x pattern of the row above
-    uint32_t classes_[kPlaces];        // of its four symbols, one in a byte
+    // Of the row above, for each group: in the low byte 32 x zone + 2 x pattern, in the high byte
+    // the classes of its symbols, two bits each.
+    uint16_t history_[kPlaces];
 };
 
 }  // namespace agilenn
