@@ -1,7 +1,9 @@
 """Graph to program: one transformation a file."""
 
+from agilenn_cc.passes.choices import choose_kernels
 from agilenn_cc.passes.compile import compile  # noqa: A004
 from agilenn_cc.passes.program import (
+    Choice,
     LayerCost,
     Placement,
     Program,
@@ -12,12 +14,14 @@ from agilenn_cc.passes.program import (
 )
 
 __all__ = [
+    "Choice",
     "LayerCost",
     "Placement",
     "Program",
     "RowStorage",
     "Stage",
     "Tap",
+    "choose_kernels",
     "compile",
     "symbol_prefix",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from agilenn_cc.errors import AgilennError, ExitCode
 from agilenn_cc.ir.combine import alpha_q15
@@ -12,7 +12,7 @@ from agilenn_cc.kernels import default_kernels, get_kernel
 from agilenn_cc.passes.costs import macs, parameters
 from agilenn_cc.passes.pipeline import Observer
 from agilenn_cc.passes.plan import Plan, make_plan
-from agilenn_cc.passes.program import LayerCost, Placement, Program, Stage
+from agilenn_cc.passes.program import Choice, LayerCost, Placement, Program, Stage
 from agilenn_cc.passes.source import (
     Interface,
     layers_header,
@@ -38,17 +38,23 @@ def compile(  # noqa: A001
     classes: Sequence[str],
     levels: int,
     kernels: str | None = None,
+    chosen: Mapping[str, str] | None = None,
+    choices: tuple[Choice, ...] = (),
     observe: Observer | None = None,
 ) -> Program:
     """Compile a network for a target.
 
     alpha is the weight of the local answer in [0, 1], levels the size of the codebook, model_id the
-    32-bit number of the datagrams. Without `kernels`, the core decides. `observe` is called with
+    32-bit number of the datagrams. Without `kernels`, the core decides; `chosen`
+    names another kernel for single layers, and `choices` (of `choose_kernels`) does so and is kept
+    for the report. `observe` is called with
     the name of each graph pass and the verified graph that it yielded. Raises AgilennError (exit
     code 4) if a layer is not available.
     """
     kernel = get_kernel(kernels or default_kernels(target.cpu))
-    plan = make_plan(graph, kernel, observe=observe)
+    names = {choice.layer: choice.kernel for choice in choices} | dict(chosen or {})
+    single = {layer: get_kernel(name) for layer, name in names.items()}
+    plan = make_plan(graph, kernel, chosen=single, observe=observe)
     interface = _interface(plan, model_id, alpha, tuple(classes), levels)
     files = {
         "Generated/network.hpp": network_header(plan.graph, interface),
@@ -81,6 +87,7 @@ def compile(  # noqa: A001
         sent_channels=interface.sent_channels,
         levels=levels,
         classes=interface.classes,
+        choices=choices,
     )
 
 
@@ -133,10 +140,11 @@ def _stages(plan: Plan) -> tuple[Stage, ...]:
             f"{node.name}_add" if node.kind in ("mean", "image-dense") else f"{node.name}_row"
         )
         kind = type(node.op).__name__ if node.op is not None else "Input"
-        stages.append(Stage(node.name, function, kind, kernel, node.phase))
+        layer = node.op.name if node.op is not None else ""
+        stages.append(Stage(node.name, function, kind, kernel, node.phase, layer))
     for name, op in plan.stream.vectors:
         phase = plan.stream.phases[op.name]
-        stages.append(Stage(name, f"{name}_vector", type(op).__name__, "built-in", phase))
+        stages.append(Stage(name, f"{name}_vector", type(op).__name__, "built-in", phase, op.name))
     return tuple(stages)
 
 

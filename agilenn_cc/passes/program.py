@@ -36,13 +36,26 @@ class Tap:
 
 @dataclass(frozen=True)
 class Stage:
-    """One function of the row stream, in the order in which rows pass."""
+    """One function of the row stream, in the order in which rows pass.
+
+    `layer` is the operator's name in the graph, empty for the input.
+    """
 
     name: str
     function: str
     op: str
     kernel: str
     phase: str
+    layer: str = ""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which kernel a layer got, and the instructions a frame that each alternative took."""
+
+    layer: str
+    kernel: str
+    instructions: tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True)
@@ -92,6 +105,7 @@ class Program:
     sent_channels: int
     levels: int
     classes: tuple[str, ...]
+    choices: tuple[Choice, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "files", MappingProxyType(dict(sorted(self.files.items()))))
