@@ -10,6 +10,7 @@ import time as wall_clock
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 from agilenn_cc.emulator.virtual_time import PICOSECONDS, VirtualTime
 
@@ -65,6 +66,22 @@ class AirConfig:
                 raise ValueError(f"{name} is a probability between 0 and 1")
 
 
+class AirObserver(Protocol):
+    """Someone who follows datagrams; times in picoseconds since reset, some of them to come."""
+
+    def datagram_sent(self, datagram: bytes, start_ps: int, end_ps: int, lost: bool) -> None:
+        """A datagram of the module occupies the air from start to end."""
+        ...
+
+    def server_worked(self, start_ps: int, end_ps: int) -> None:
+        """The server had a whole request at start and answered at end."""
+        ...
+
+    def datagram_returns(self, datagram: bytes, start_ps: int, end_ps: int) -> None:
+        """A datagram of the server occupies the air from start to end."""
+        ...
+
+
 class AirLink:
     """Carries datagrams to `server` (host, port) and back; without a server nothing comes back.
 
@@ -91,12 +108,18 @@ class AirLink:
         self._answered_before = False
         self._silent = False
         self.on_datagram: Callable[[bytes], None] = lambda datagram: None
+        self.observer: AirObserver | None = None
         self.sent = 0
         self.received = 0
 
     def start(self, time: VirtualTime) -> None:
         """Use the clock of a board."""
         self._time = time
+
+    @property
+    def _clock(self) -> VirtualTime:
+        assert self._time is not None
+        return self._time
 
     def open(self) -> None:
         """Open a new socket, bound to an ephemeral port."""
@@ -124,7 +147,11 @@ class AirLink:
         """Send a datagram; return its air time in picoseconds."""
         air_ps = self.air_time_ps(len(datagram))
         self.sent += 1
-        for delay_ps in self._fates(air_ps):
+        fates = self._fates(air_ps)
+        if self.observer is not None:
+            now_ps = self._clock.moment_ps
+            self.observer.datagram_sent(datagram, now_ps, now_ps + air_ps, not fates)
+        for delay_ps in fates:
             self._in_flight += 1
             self._later(delay_ps, lambda: self._reach_server(datagram))
         return air_ps
@@ -147,8 +174,7 @@ class AirLink:
             if generation == self._generation:
                 action()
 
-        assert self._time is not None
-        self._time.after(delay_ps, act)
+        self._clock.after(delay_ps, act)
 
     def _reach_server(self, datagram: bytes) -> None:
         self._in_flight -= 1
@@ -167,23 +193,30 @@ class AirLink:
         if self._config.server_time_s is None:
             begin = wall_clock.perf_counter()
             datagrams = self._answers(key)
-            self._send_back(datagrams, wall_clock.perf_counter() - begin)
+            self._send_back(datagrams, self._clock.moment_ps, wall_clock.perf_counter() - begin)
         else:
             wait_ps = round(self._config.server_time_s * PICOSECONDS)
-            self._later(wait_ps, lambda: self._answer_is_due(key))
+            self._later(wait_ps, partial(self._answer_is_due, key, self._clock.moment_ps))
 
-    def _answer_is_due(self, key: bytes | None) -> None:
+    def _answer_is_due(self, key: bytes | None, asked_ps: int) -> None:
         # A late fragment of the request has to reach the server before an answer can be waited for.
         if self._in_flight:
-            self._later(_RETRY_PS, lambda: self._answer_is_due(key))
+            self._later(_RETRY_PS, partial(self._answer_is_due, key, asked_ps))
         else:
-            self._send_back(self._answers(key), 0.0)
+            self._send_back(self._answers(key), asked_ps, 0.0)
 
-    def _send_back(self, datagrams: list[bytes], after_s: float) -> None:
+    def _send_back(self, datagrams: list[bytes], asked_ps: int, after_s: float) -> None:
         base_ps = round(after_s * PICOSECONDS)
+        now_ps = self._clock.moment_ps
+        if datagrams and self.observer is not None:
+            self.observer.server_worked(asked_ps, now_ps + base_ps)
         for datagram in datagrams:
-            for delay_ps in self._fates(self.air_time_ps(len(datagram))):
+            air_ps = self.air_time_ps(len(datagram))
+            for delay_ps in self._fates(air_ps):
                 self._later(base_ps + delay_ps, partial(self._reach_module, datagram))
+                if self.observer is not None:
+                    arrival_ps = now_ps + base_ps + delay_ps
+                    self.observer.datagram_returns(datagram, arrival_ps - air_ps, arrival_ps)
 
     def _answers(self, key: bytes | None) -> list[bytes]:
         """Wait in wall time for the answer to a request; return it and what else came unasked.

@@ -120,7 +120,7 @@ class InstructionProfile:
         self._stack: list[str] = [OTHER]
         self._current: dict[str, int] | None = None
         self.frames: list[dict[str, int]] = []
-        cpu.on_exception = self._exception
+        cpu.exception_listeners.append(self._exception)
         for name in names:
             watcher.watch(
                 name,

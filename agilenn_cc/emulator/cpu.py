@@ -52,7 +52,8 @@ class Cpu:
         self.system = SystemControl(self.nvic, FLASH_BASE, time.check_soon)
         self.blocks: dict[int, Block] = {}
         self._retired: dict[int, int] = {}
-        self.on_exception: Callable[[int | None], None] = lambda exception: None
+        self.exception_listeners: list[Callable[[int | None], None]] = []
+        self.sleep_listeners: list[Callable[[bool], None]] = []
         self.instruction_budget = 1 << 62
         self.time_limit_ps: int | None = None
         self.stop_requested = False
@@ -298,7 +299,7 @@ class Cpu:
     def _sleep(self) -> None:
         """WFI: let virtual time jump from event to event until an interrupt wakes the core."""
         time, limit = self._time, self.time_limit_ps
-        self._asleep = True
+        self._set_asleep(True)
         while not self.nvic.wakes():
             if self.stop_requested:
                 return
@@ -317,7 +318,13 @@ class Cpu:
                 time.run_due()
             except ModelViolation as violation:
                 raise self.error(violation.code, violation.message, violation.hint) from violation
-        self._asleep = False
+        self._set_asleep(False)
+
+    def _set_asleep(self, asleep: bool) -> None:
+        if asleep != self._asleep:
+            self._asleep = asleep
+            for listener in self.sleep_listeners:
+                listener(asleep)
 
     def _enter(self, exception: int) -> None:
         *saved, control, sp, xpsr = self._frame_registers.read()
@@ -340,7 +347,8 @@ class Cpu:
                 "vector-table", f"the vector of exception {exception} is 0x{vector:08x}"
             )
         self.pc = vector & ~1
-        self.on_exception(exception)
+        for listener in self.exception_listeners:
+            listener(exception)
 
     def _leave(self, exc_return: int) -> None:
         if not self.nvic.active:
@@ -370,7 +378,8 @@ class Cpu:
         if faultmask:
             self._masks.write([primask, basepri, 0])
         self.pc = frame[6] & ~1
-        self.on_exception(None)
+        for listener in self.exception_listeners:
+            listener(None)
         if to_thread and self.system.sleeps_on_exit:
             self._sleep()
 

@@ -95,6 +95,14 @@ class Dma(Registers):
                 return index, stream
         return None
 
+    def pending(self, request: str) -> bytes:
+        """Return what the stream that serves a transmitter has yet to send."""
+        found = self._active(request)
+        if found is None:
+            return b""
+        stream = found[1]
+        return self._memory.dma_read(self._address(stream), stream.ndtr)
+
     def fetch(self, request: str) -> int | None:
         """Return the next byte from memory for a transmitter, or None if no stream serves it."""
         found = self._active(request)

@@ -12,6 +12,8 @@ from agilenn_cc.emulator.at_config import AtConfig
 from agilenn_cc.emulator.board import EmulatedBoard
 from agilenn_cc.emulator.diagnostics import EmulationError
 from agilenn_cc.emulator.esp_at import EspAtModule
+from agilenn_cc.emulator.timeline import Timeline
+from agilenn_cc.emulator.timeline_recorder import TimelineRecorder, TimelineRequest
 from agilenn_cc.targets import Target
 
 INSTRUCTIONS_PER_FRAME = 4_000_000_000
@@ -52,6 +54,7 @@ class Simulation:
     stack_bytes: int
     datagrams_sent: int
     datagrams_received: int
+    timeline: Timeline | None = None
 
     @property
     def combined(self) -> int:
@@ -85,16 +88,19 @@ def simulate(
     cycles_per_instruction: float = 1.0,
     on_frame: Callable[[FrameResult], None] | None = None,
     on_console_line: Callable[[str], None] | None = None,
+    timeline: TimelineRequest | None = None,
 ) -> Simulation:
     """Boot an ELF and let it answer frames, given as raw bytes (uint8, H x W x C, row by row).
 
     server: the real UDP endpoint behind the module (None: datagrams go nowhere). on_frame is called
     as each answer leaves the console, so that a caller may stop and start the server; the board may
-    have begun the next frame by then. Raises
-    `EmulationError` (exit code 6) if the firmware fails or answers fewer frames than it was given.
+    have begun the next frame by then. timeline: a frame to record (None: nothing is watched);
+    `Simulation.timeline` stays None if the frames end before it. Raises `EmulationError` (exit
+    code 6) if the firmware fails or answers fewer frames than it was given.
     """
     module = EspAtModule(server, config=at, air=air)
     board = EmulatedBoard(elf, target, module, cycles_per_instruction=cycles_per_instruction)
+    recorder = None if timeline is None else TimelineRecorder(board, timeline)
     results: list[FrameResult] = []
     remaining = iter(frames)
     given = 0
@@ -141,4 +147,5 @@ def simulate(
         board.stack_bytes,
         sent,
         received,
+        None if recorder is None else recorder.timeline,
     )

@@ -37,6 +37,22 @@ class SerialLine(Protocol):
         ...
 
 
+class SerialObserver(Protocol):
+    """Someone who follows what one USART sends and receives."""
+
+    def transfer_begins(self, data: bytes) -> None:
+        """DMA has been enabled to send `data`."""
+        ...
+
+    def byte_sent(self) -> None:
+        """The stop bit of a byte has left."""
+        ...
+
+    def byte_received(self, byte: int, baud: float) -> None:
+        """The stop bit of a byte has come in at `baud`."""
+        ...
+
+
 class Usart(Registers):
     """One USART with 8 data bits, no parity and one stop bit, at the rate that BRR gives."""
 
@@ -62,6 +78,7 @@ class Usart(Registers):
         self.line: SerialLine | None = None
         self.check_pins: Callable[[], None] = lambda: None
         self.overruns = 0
+        self.observer: SerialObserver | None = None
 
     @property
     def baud(self) -> float:
@@ -113,6 +130,8 @@ class Usart(Registers):
         if byte is not None and self.line is not None:
             self.check_pins()
             self.line.receive(byte, self.baud)
+        if self.observer is not None:
+            self.observer.byte_sent()
         if self._holding is not None:
             self._start_shift()
         else:
@@ -129,6 +148,8 @@ class Usart(Registers):
     def dma_armed(self, request: str) -> None:
         """Serve a stream that was just enabled."""
         if request == self._tx_request:
+            if self.observer is not None:
+                self.observer.transfer_begins(self._dma.pending(request))
             self._serve_transmit_dma()
         elif request == self._rx_request:
             self._serve_receive_dma()
@@ -138,6 +159,8 @@ class Usart(Registers):
 
     def receive(self, byte: int, baud: float) -> None:
         """Take a byte from the wire; another rate than ours gives a framing error and rubbish."""
+        if self.observer is not None:
+            self.observer.byte_received(byte, baud)
         if not self._on(_RE):
             return
         if abs(baud - self.baud) > BAUD_TOLERANCE * self.baud:
@@ -151,7 +174,7 @@ class Usart(Registers):
             self.values[_RDR] = byte
             self.values[_ISR] |= _RXNE
             self._serve_receive_dma()
-        self._last_received_ps = self._time.now_ps
+        self._last_received_ps = self._time.moment_ps
         if self._idle_check is None:
             self._idle_check = self._time.after(self.frame_ps, self._check_idle)
         self._update()
@@ -167,7 +190,7 @@ class Usart(Registers):
     def _check_idle(self) -> None:
         self._idle_check = None
         idle_at = self._last_received_ps + self.frame_ps
-        if self._time.now_ps < idle_at:
+        if self._time.moment_ps < idle_at:
             self._idle_check = self._time.at(idle_at, self._check_idle)
             return
         self.values[_ISR] |= _IDLE

@@ -45,6 +45,7 @@ class VirtualTime:
         self._base_executed = 0
         self._events: list[tuple[int, int, Event]] = []
         self._order = count()
+        self._due_ps: int | None = None
         self._listeners: list[Callable[[], None]] = []
         self._set_scale()
 
@@ -68,6 +69,15 @@ class VirtualTime:
         """Picoseconds since reset."""
         passed = self.counters[0] - self._base_executed
         return self._base_ps + passed * self._ps_numerator // self._ps_denominator
+
+    @property
+    def moment_ps(self) -> int:
+        """The time that an event was set for while it runs, else `now_ps`.
+
+        The core sees events between blocks, a little late; peripherals go by this time, so that
+        a UART's bits keep their length however long the core's blocks are.
+        """
+        return self.now_ps if self._due_ps is None else self._due_ps
 
     @property
     def cycles(self) -> int:
@@ -124,12 +134,12 @@ class VirtualTime:
         return event
 
     def after(self, delay_ps: int, action: Callable[[], None]) -> Event:
-        """Call `action` after `delay_ps` picoseconds."""
-        return self.at(self.now_ps + delay_ps, action)
+        """Call `action` `delay_ps` picoseconds after the present moment."""
+        return self.at(self.moment_ps + delay_ps, action)
 
     def after_cycles(self, cycles: int, action: Callable[[], None]) -> Event:
-        """Call `action` after so many cycles of the core clock."""
-        return self.after(-(-cycles * PICOSECONDS // self._core_hz), action)
+        """Call `action` so many cycles of the core clock after what `cycles` says now."""
+        return self.at(self.now_ps + -(-cycles * PICOSECONDS // self._core_hz), action)
 
     def check_soon(self) -> None:
         """Make the CPU look at events and interrupts before its next block."""
@@ -153,4 +163,8 @@ class VirtualTime:
             event = heapq.heappop(self._events)[2]
             action, event.action = event.action, None
             if action is not None:
-                action()
+                self._due_ps = at
+                try:
+                    action()
+                finally:
+                    self._due_ps = None

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from agilenn_cc.emulator import Call, EmulatedBoard, EmulationError, EspAtModule, per_phase
 from agilenn_cc.emulator.firmware_image import FirmwareImage
+from agilenn_cc.emulator.phases import phase_symbols
 from agilenn_cc.ir.graph import Graph
 from agilenn_cc.ir.reference import run as run_reference
 from agilenn_cc.passes.program import Program, Tap, symbol_prefix
@@ -22,8 +23,6 @@ from agilenn_cc.verify.host import compare
 PHASES = ("extractor", "local", "quantise", "encode")
 INSTRUCTIONS_PER_FRAME = 2_000_000_000
 START_INSTRUCTIONS = 4_000_000_000
-_LINK = "link"
-_ENCODERS = ("14FragmentWriterI", "10LzwEncoderI", "18VariableLzwEncoderI", "10RawEncoderI")
 _DTYPES: dict[str, np.dtype[Any]] = {
     "int8": np.dtype("<i1"),
     "int16": np.dtype("<i2"),
@@ -85,31 +84,11 @@ def measure(
     return _run(elf, program, target, images, watch=False)[1]
 
 
-def phase_symbols(image: FirmwareImage, program: Program) -> dict[str, str]:
-    """Return the phase of each function of an ELF that has one.
-
-    The row driver (`push_row`) counts as extractor without the stages and the encoder that it
-    calls; waiting for the link inside the encoder's sink is `link`.
-    """
-    phases = {
-        image.find(symbol_prefix(driver)).symbol: "extractor"
-        for driver in ("push_row", "begin_frame")
-    }
-    for prefix, phase in program.phases.items():
-        phases[image.find(prefix).symbol] = phase
-    for function in image.functions:
-        if any(part in function.symbol for part in _ENCODERS):
-            phases[function.symbol] = "encode"
-        elif function.name in ("agilenn::Engine::take_fragment", "agilenn::Engine::send_fragment"):
-            phases[function.symbol] = _LINK
-    return phases
-
-
 def _run(
     elf: Path, program: Program, target: Target, images: NDArray[np.uint8], *, watch: bool
 ) -> tuple[dict[str, NDArray[np.int16]], ElfMeasurement]:
     board = EmulatedBoard(elf, target, EspAtModule(None))
-    phases = phase_symbols(board.image, program)
+    phases = phase_symbols(board.image, program.phases)
     board.profile(list(phases))
     frames = iter(np.ascontiguousarray(images))
     recorder = _Recorder(board, program, len(images)) if watch else None
