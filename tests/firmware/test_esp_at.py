@@ -11,17 +11,21 @@ import pytest
 
 PARTS = ("esp_at", "esp_at_setup", "esp_at_commands", "esp_at_parser", "text")
 SOURCES = tuple(f"Runtime/agilenn/{part}.cpp" for part in PARTS)
-SCENARIOS = re.findall(
-    r"SCENARIO\((\w+)\),", (Path(__file__).parent / "esp_at_driver.cpp").read_text()
-)
+DRIVERS = ("esp_at_driver.cpp", "esp_at_recovery_driver.cpp")
+SCENARIOS = [
+    (driver, scenario)
+    for driver in DRIVERS
+    for scenario in re.findall(r"SCENARIO\((\w+)\),", (Path(__file__).parent / driver).read_text())
+]
 
 
 @pytest.fixture(scope="module")
-def driver(build_driver: Callable[[str, tuple[str, ...]], Path]) -> Path:
-    return build_driver("esp_at_driver.cpp", SOURCES)
+def programs(build_driver: Callable[[str, tuple[str, ...]], Path]) -> dict[str, Path]:
+    return {driver: build_driver(driver, SOURCES) for driver in DRIVERS}
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS)
-def test_scenario(scenario: str, driver: Path) -> None:
-    result = subprocess.run([driver, scenario], capture_output=True, text=True, timeout=120)
+@pytest.mark.parametrize(("driver", "scenario"), SCENARIOS, ids=lambda value: value)
+def test_scenario(driver: str, scenario: str, programs: dict[str, Path]) -> None:
+    command = [programs[driver], scenario]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert result.returncode == 0, result.stderr
