@@ -111,10 +111,11 @@ def test_stages_have_phases_and_taps():
 
 
 @pytest.mark.skipif(find_spec("clang_format") is None, reason="clang-format is not installed")
+@pytest.mark.parametrize("kernels", ["specialised", "portable", "cmsis-nn"])
 @pytest.mark.parametrize("seed", [None, 0, 3, 8, 14, 17, 23])
-def test_emitted_code_is_formatted(seed, tmp_path):
+def test_emitted_code_is_formatted(seed, kernels, tmp_path):
     graph = paper_network() if seed is None else random_network(seed, classes=10)
-    program = compiled(graph)
+    program = compiled(graph, kernels=kernels)
     (tmp_path / ".clang-format").write_text((ROOT / ".clang-format").read_text())
     for path, content in program.files.items():
         (tmp_path / Path(path).name).write_bytes(content)
