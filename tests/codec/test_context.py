@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from agilenn_cc.codec import Codec, get_codec
 from agilenn_cc.codec.context import CONTEXT
 from agilenn_cc.codec.lzw import LZW
-from agilenn_cc.serve import DecodeError
+from agilenn_cc.serve import DecodeError, ServerMeta, load_module
 from agilenn_cc.serve.context_model import parse_tables
+from agilenn_cc.serve.decoders import fragment_decoder
+from agilenn_cc.serve.metadata import to_json
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "context.json").read_text())["cases"]
 LARGE = 1 << 20
@@ -272,6 +274,49 @@ def test_bad_arguments():
         CONTEXT.train(np.zeros((0, 3, 3, 1), np.uint8), 8)
     with pytest.raises(ValueError, match="levels"):
         CONTEXT.train(np.full((1, 3, 3, 1), 8, np.uint8), 8)
+
+
+def server_meta(tables, **changes):
+    values = {
+        "name": "tiny",
+        "model_id": 1,
+        "rows": 3,
+        "columns": 8,
+        "channels": 5,
+        "levels": tuple(map(float, range(8))),
+        "modal_levels": (0,) * 5,
+        "classes": ("a", "b"),
+        "codec": "context",
+        "codec_tables": tables,
+    }
+    return ServerMeta(**(values | changes))
+
+
+def test_a_server_has_its_tables_in_its_metadata(tmp_path):
+    model = random_model(np.random.default_rng(10), 8, 3, 8, 5)
+    meta = server_meta(model.to_bytes())
+    (tmp_path / "remote_net.pb").write_bytes(b"net")
+    (tmp_path / "metadata.json").write_bytes(to_json(meta, b"net"))
+    loaded, _graph = load_module(tmp_path)
+    assert loaded == meta
+    symbols = random_symbols(np.random.default_rng(11), model, 0.4)
+    decode = fragment_decoder(loaded.codec_id, 8, loaded.codec_tables)
+    first = 0
+    for payload, count in CONTEXT.encode(symbols, 8, 20, model.to_bytes()):
+        assert decode(payload, count, first).tolist() == symbols[first : first + count].tolist()
+        first += count
+
+
+def test_a_server_refuses_tables_of_another_network():
+    tables = random_model(np.random.default_rng(10), 8, 3, 8, 5).to_bytes()
+    for other, message in (
+        ({"rows": 4}, "another shape"),
+        ({"levels": (0.0, 1.0), "modal_levels": (0,) * 5}, "another codebook"),
+        ({"codec_tables": b""}, "too short"),
+        ({"codec": "lzw"}, "no tables"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            server_meta(tables, **{"codec_tables": tables} | other)
 
 
 def test_the_registry_has_it():
