@@ -1,10 +1,11 @@
-"""Builds the ELF of an emitted project by the command lines that its .cproject stands for."""
+"""Builds the ELF of an emitted project as its .cproject says, or its CMakeLists.txt."""
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from shutil import which
@@ -47,6 +48,8 @@ def build_elf(
 ) -> Path:
     """Compile and link a project into `out_dir`; return the ELF `<project>.elf`.
 
+    A project that STM32CubeIDE does not know (no .cproject) is built by its CMake description.
+
     Beside it lie the map file and, per object, its stack usage (`.su`). The ELF holds no path of
     this machine. `extra_flags` go to every compilation. Raises RegionOverflowError if the program
     is larger than a memory region, AgilennError (external) if the toolchain is missing or reports
@@ -54,6 +57,8 @@ def build_elf(
     """
     project_dir = Path(project_dir).resolve()
     out_dir = Path(out_dir).resolve()
+    if not (project_dir / ".cproject").exists() and (project_dir / "CMakeLists.txt").exists():
+        return _build_by_cmake(project_dir, configuration, out_dir, extra_flags)
     commands = command_lines(project_dir, configuration)
     _require_toolchain()
     out_dir.mkdir(parents=True, exist_ok=True)
@@ -69,6 +74,28 @@ def build_elf(
     map_file = f"-Wl,-Map={elf.with_suffix('.map')}"
     _run((*_linkable(commands.link), map_file, *objects, "-o", str(elf)), project_dir)
     return elf
+
+
+def _build_by_cmake(
+    project_dir: Path, configuration: str, out_dir: Path, extra_flags: Sequence[str]
+) -> Path:
+    toolchain = project_dir / "arm-none-eabi.cmake"
+    cross = (f"-DCMAKE_TOOLCHAIN_FILE={toolchain}",) if toolchain.exists() else ()
+    if cross:
+        _require_toolchain()
+    if which("cmake") is None:
+        raise AgilennError.of(
+            ExitCode.EXTERNAL,
+            "tool.missing",
+            "cmake is not installed",
+            hint="type: apt-get install --no-install-recommends cmake make g++",
+        )
+    # The environment's flags come first, so that they cannot undo the project's own.
+    environment = {**os.environ, "CXXFLAGS": " ".join(extra_flags)}
+    source = ("-S", str(project_dir), "-B", str(out_dir), f"-DCMAKE_BUILD_TYPE={configuration}")
+    _run(("cmake", *source, *cross), project_dir, environment)
+    _run(("cmake", "--build", str(out_dir)), project_dir, environment)
+    return next(out_dir.glob("*.elf"))
 
 
 def _require_toolchain() -> None:
@@ -105,13 +132,16 @@ def _linkable(link: tuple[str, ...]) -> tuple[str, ...]:
     return ("arm-none-eabi-gcc", *rest)
 
 
-def _run(command: Sequence[str], cwd: Path) -> None:
-    result = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
-    overflow = {name: int(count) for name, count in _OVERFLOW.findall(result.stderr)}
+def _run(command: Sequence[str], cwd: Path, environment: Mapping[str, str] | None = None) -> None:
+    result = subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, text=True, check=False
+    )
+    output = result.stderr + result.stdout  # CMake passes the linker's words on as output
+    overflow = {name: int(count) for name, count in _OVERFLOW.findall(output)}
     if result.returncode != 0 and overflow:
         raise RegionOverflowError(overflow)
     if result.returncode != 0:
-        lines = result.stderr.strip().splitlines()
+        lines = (result.stderr.strip() or result.stdout.strip()).splitlines()
         raise AgilennError.of(
             ExitCode.EXTERNAL,
             "tool.failed",

@@ -50,7 +50,11 @@ def emit_project(program: EmittedProgram, meta: DeploymentMeta, target: Target) 
         **board_files(meta, target),
         **{path: data for emitter in emitters() for path, data in emitter(name, target).items()},
         "README.md": render(
-            "README.md.j2", name=name, meta=meta, target=target, code=target.region_for("code")
+            "README.md.j2" if target.link_wires else "README.simulated.md.j2",
+            name=name,
+            meta=meta,
+            target=target,
+            code=target.region_for("code"),
         ),
     }
     return dict(sorted(files.items()))

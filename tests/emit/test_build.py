@@ -196,6 +196,19 @@ def test_cmake_builds_it(build_type: str, disco: Path, tmp_path: Path) -> None:
     assert next(tmp_path.glob("*.bin")).stat().st_size > 4096
 
 
+@needs_compiler
+@needs_cmake
+@pytest.mark.parametrize("board", ["mps2-an500", "mps2-an386"])
+def test_a_part_without_ide_is_built_by_cmake(
+    board: str, emit_board: Callable[[str, Path], Path], tmp_path: Path
+) -> None:
+    project = emit_board(board, tmp_path / "project")
+    assert not (project / ".cproject").exists()
+    elf = build_elf(project, "Debug", out_dir=tmp_path / "out", extra_flags=STRICT)
+    assert _symbols(elf)["_stack_limit"] == 0x20000000
+    assert str(tmp_path).encode() not in elf.read_bytes()
+
+
 def test_missing_toolchain_says_what_to_type(
     disco: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -56,7 +56,7 @@ void report_start(const board::StartReport& report) {
         write_line("clock: running from the internal oscillator, because ", report.clock_problem);
     }
     if (!report.link_started) {
-        write_line("link: ", "there is none, or its UART cannot be started");
+        write_line("link: ", "not started");
     }
 }
 

@@ -27,7 +27,7 @@ DEFAULT_HANDLER void UsageFault_Handler();
 DEFAULT_HANDLER void SVC_Handler();
 DEFAULT_HANDLER void DebugMon_Handler();
 DEFAULT_HANDLER void PendSV_Handler();
-void SysTick_Handler();
+DEFAULT_HANDLER void SysTick_Handler();
 #define X(name) DEFAULT_HANDLER void name##_IRQHandler();
 #define RESERVED(position)
 #include "interrupt_names.inc"

@@ -1,8 +1,6 @@
 // No link: every frame is answered locally.
 #include "server_link.hpp"
 
-#include "interrupts.hpp"
-
 namespace board {
 namespace {
 
@@ -13,7 +11,7 @@ class NoLink final : public agilenn::DatagramLink {
     bool ready() const override { return false; }
     bool send(const uint8_t*, uint16_t) override { return false; }
     const uint8_t* held() const override { return nullptr; }
-    void wait() override { wait_for_interrupt(); }
+    void wait() override {}  // nothing ever happens here
 };
 
 NoLink link;
