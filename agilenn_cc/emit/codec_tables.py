@@ -36,12 +36,14 @@ struct CodecTables {{
         uint8_t ranks[kLevels];      // how many symbols are more frequent
         uint8_t pattern_map[3][96];  // zone of y; 32 x zone of x + 2 x pattern above + left
     }};
+    // clang-format off
     static constexpr OfChannel kOfChannel[kChannels] = {{
 {_channels(model)}
     }};
     // Event, distribution: sum of the frequencies behind the event, of 32768.
 {_array("uint16_t kPatternTails", model.pattern_tails.T)}
 {_array("uint16_t kRankTails", model.rank_tails.T)}
+    // clang-format on
 }};
 
 }}  // namespace agilenn::payload
