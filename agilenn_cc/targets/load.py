@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from agilenn_cc.errors import AgilennError, Diagnostic, ExitCode, Position, nearest
+from agilenn_cc.plugins import load_plugin
 from agilenn_cc.resources import targets_dir
 
 from .model import Target
+
+GROUP: Final = "agilenn_cc.targets"
 
 
 def load_target(name_or_alias: str) -> Target:
@@ -41,8 +45,34 @@ def load_target(name_or_alias: str) -> Target:
 
 @cache
 def list_targets() -> tuple[Target, ...]:
-    """Return all built-in targets, by name."""
-    return tuple(_read_target(path) for path in sorted(targets_dir().glob("*.yaml")))
+    """Return all targets by name: built-in ones and those of installed packages.
+
+    An entry point of the group `agilenn_cc.targets` names a Target or a folder of board
+    descriptions (`pathlib.Path`); what a package calls like a built-in target replaces it. Raises
+    AgilennError (external) if a package's entry cannot be loaded or is neither.
+    """
+    known = {target.name: target for target in _read_folder(targets_dir())}
+    for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
+        known.update({target.name: target for target in _installed(point)})
+    return tuple(known[name] for name in sorted(known))
+
+
+def _read_folder(folder: Path) -> tuple[Target, ...]:
+    return tuple(_read_target(path) for path in sorted(folder.glob("*.yaml")))
+
+
+def _installed(point: EntryPoint) -> tuple[Target, ...]:
+    loaded = load_plugin(point, "target")
+    if isinstance(loaded, Target):
+        return (loaded,)
+    if isinstance(loaded, Path):
+        return _read_folder(loaded)
+    raise AgilennError.of(
+        ExitCode.EXTERNAL,
+        "target.plugin",
+        f"the target '{point.name}' ({point.value}) is neither a Target nor a folder",
+        hint=f"repair or uninstall the package that provides {point.value}",
+    )
 
 
 def _read_target(path: Path) -> Target:

@@ -209,6 +209,26 @@ def test_a_part_without_ide_is_built_by_cmake(
     assert str(tmp_path).encode() not in elf.read_bytes()
 
 
+@needs_compiler
+def test_the_board_of_the_new_board_page_builds(
+    emit_board: Callable[[str, Path], Path], tmp_path: Path
+) -> None:
+    page = Path(__file__).parents[2] / "docs" / "new-board.md"
+    example = re.search(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    assert example is not None
+    board = tmp_path / "olimex-e407.yaml"
+    board.write_text(example[1], encoding="utf-8")
+    project = emit_board(str(board), tmp_path / "project")
+    elf = build_elf(project, out_dir=tmp_path / "out", extra_flags=STRICT)
+    assert elf.name == "digits-olimex-e407.elf"
+    with elf.open("rb") as stream:
+        words = memoryview(ELFFile(stream).get_section_by_name(".isr_vector").data()).cast("I")
+    symbols = _symbols(elf)
+    # RM0090 section 12.2: USART6 71, USART1 37; its table of DMA2 requests: streams 1 and 6.
+    for position, name in ((71, "USART6"), (37, "USART1"), (57, "DMA2_Stream1")):
+        assert words[16 + position] == symbols[f"{name}_IRQHandler"]
+
+
 def test_missing_toolchain_says_what_to_type(
     disco: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

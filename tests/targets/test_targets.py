@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 
 from agilenn_cc.errors import AgilennError, ExitCode
 from agilenn_cc.resources import targets_dir
-from agilenn_cc.targets import Target, list_targets, load_target
+from agilenn_cc.targets import Target, list_targets, load, load_target
 
 
 def test_alias_names_the_discovery_board() -> None:
@@ -167,3 +167,30 @@ def test_missing_and_broken_files_are_explained(tmp_path: Path) -> None:
     (tmp_path / "orphan.yaml").write_text("{name: x, mcu: stm32x999}")
     with pytest.raises(AgilennError, match="no microcontroller 'stm32x999'"):
         load_target(str(tmp_path / "orphan.yaml"))
+
+
+class _Entry:
+    """Stands for an entry point of an installed package."""
+
+    name, value, dist = "acme", "acme:BOARDS", None
+
+    def __init__(self, loaded: object) -> None:
+        self._loaded = loaded
+
+    def load(self) -> object:
+        return self._loaded
+
+
+def _listed(loaded: object, monkeypatch: pytest.MonkeyPatch) -> dict[str, Target]:
+    monkeypatch.setattr(load, "entry_points", lambda group: [_Entry(loaded)])
+    return {target.name: target for target in load.list_targets.__wrapped__()}
+
+
+def test_packages_bring_boards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _load(_disco() | {"name": "acme-one", "aliases": []}, tmp_path)
+    assert "acme-one" in _listed(tmp_path, monkeypatch)
+    own = load_target("stm32f746").model_copy(update={"name": "acme-two"})
+    assert _listed(own, monkeypatch)["acme-two"] is own
+    with pytest.raises(AgilennError, match="neither a Target nor a folder") as caught:
+        _listed(42, monkeypatch)
+    assert caught.value.exit_code == ExitCode.EXTERNAL
