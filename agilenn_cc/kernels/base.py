@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from agilenn_cc.ir.ops import Op
+from agilenn_cc.ir.ops import Lookup, Op
 from agilenn_cc.ir.types import TensorType
 
 
@@ -13,15 +13,13 @@ from agilenn_cc.ir.types import TensorType
 class RowStorage:
     """How a row lies in memory.
 
-    value(x, c) = pointer[column_offsets[x] + (first_channel + c) * channel_step] + zero, where the
-    pointer is to `element`: `int8`, `int16` or `uint8`.
+    value(x, c) = pointer[offsets[x * channels + c]] + zero, where the pointer is to `element`:
+    `int8`, `int16` or `uint8`.
     """
 
     element: str
     zero: int
-    column_offsets: tuple[int, ...]
-    channel_step: int
-    first_channel: int = 0
+    offsets: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,8 @@ class RowLayout:
     `centred` rows hold int16 `q - zero_point` with `left` and `right` columns of zeros; others hold
     the int8 values. A pixel takes `pixel_values` elements, `slack` elements follow the row because
     kernels read whole groups. With `block_rows` > 1, that many rows share one block: the values
-    that a window covers lie together; such windows neither overlap nor are padded.
+    that a window covers lie together, in the order of `block_order`; such windows neither overlap
+    nor are padded.
     """
 
     columns: int
@@ -62,18 +61,39 @@ class RowLayout:
         """Bytes of one row (or block)."""
         return self.row_values * (2 if self.centred else 1)
 
-    def storage(self, zero_point: int, first_channel: int = 0) -> RowStorage:
-        """Describe the row for a watcher, from the pointer that a stage function gets."""
+    def storage(
+        self, zero_point: int, channels: tuple[int, int] | None = None, row: int = 0
+    ) -> RowStorage:
+        """Describe the row for a watcher, from the pointer that a stage function gets.
+
+        `channels` are (first, count), by default all; `row` counts from the pointer.
+        """
+        first, count = channels or (0, self.channels)
         if self.block_rows > 1:
-            group = self.block_columns
+            order = block_order(self.block_columns * self.channels)
             offsets = tuple(
-                x // group * self.pixel_values + x % group * self.channels
+                x // self.block_columns * self.pixel_values
+                + order[x % self.block_columns * self.channels + channel]
                 for x in range(self.columns)
+                for channel in range(first, first + count)
             )
         else:
-            offsets = tuple(x * self.pixel_values for x in range(self.columns))
+            offsets = tuple(
+                row * self.row_values + x * self.pixel_values + channel
+                for x in range(self.columns)
+                for channel in range(first, first + count)
+            )
         element = "int16" if self.centred else "int8"
-        return RowStorage(element, zero_point if self.centred else 0, offsets, 1, first_channel)
+        return RowStorage(element, zero_point if self.centred else 0, offsets)
+
+
+def block_order(values: int) -> tuple[int, ...]:
+    """Return where each value of a window's row lies: whole fours as 0, 2, 1, 3.
+
+    Two instructions spread four bytes to such halves of two words; sorting them takes two more.
+    """
+    whole = values // 4 * 4
+    return tuple(i // 4 * 4 + (0, 2, 1, 3)[i % 4] if i < whole else i for i in range(values))
 
 
 @dataclass(frozen=True)
@@ -91,8 +111,24 @@ class LayoutWish:
 
 
 @dataclass(frozen=True)
+class Blocking:
+    """How a kernel goes through a layer's rows.
+
+    It computes `step` rows a call. With `padded`, its window has `step - 1` more rows than the
+    layer's own, all of them present: those outside the image are cleared in the ring.
+    """
+
+    step: int = 1
+    padded: bool = False
+
+
+@dataclass(frozen=True)
 class StageContext:
-    """One operator with everything that its kernel may look at."""
+    """One operator with everything that its kernel may look at.
+
+    With a `quantiser`, the output layout holds the channels before it only; it turns the others
+    into symbols.
+    """
 
     op: Op
     name: str
@@ -100,17 +136,18 @@ class StageContext:
     output: TensorType
     source_layout: RowLayout
     output_layout: RowLayout
+    quantiser: Lookup | None = None
 
 
 @dataclass(frozen=True)
 class StageCode:
     """The C++ of a row stage.
 
-    `traits` are the members of the layer's struct, `body` the statements of its function (`out` and
-    `window` are its parameters), `tables` the constants of its weights file. With `scratch_values`,
-    the function has two more parameters: `scratch`, that many int16 which it alone uses and which
-    last over the frame, and `row`, the output row. `headers` names the files of templates/model
-    that the body needs beside row_kernels.hpp.
+    `traits` are the members of the layer's struct, `body` the statements of its function (`out`,
+    `symbols` where there is a quantiser, and `window` are its parameters), `tables` the constants
+    of its weights file. With `scratch_values`, the function has a parameter `scratch`: that many
+    int16 which it alone uses and which last over the frame; with `takes_row` also `row`, the output
+    row. `headers` names the files of templates/model that the body needs beside row_kernels.hpp.
     """
 
     traits: tuple[tuple[str, str], ...]
@@ -118,6 +155,7 @@ class StageCode:
     tables: str
     weight_bytes: int
     scratch_values: int = 0
+    takes_row: bool = False
     headers: tuple[str, ...] = ()
 
 
@@ -133,6 +171,12 @@ class Kernel(Protocol):
 
     def wish(self, op: Op, source: TensorType, is_input: bool) -> LayoutWish:
         """Return the layout wanted for the operator's input rows."""
+
+    def blocking(self, op: Op, source: TensorType, output: TensorType) -> Blocking:
+        """Return how the operator's rows are computed."""
+
+    def folds_quantiser(self, op: Op) -> bool:
+        """Tell whether the operator's stage can yield symbols instead of sent channels."""
 
     def generate(self, context: StageContext) -> StageCode:
         """Return the C++ of an operator that is not refused."""

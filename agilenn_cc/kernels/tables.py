@@ -25,6 +25,17 @@ def format_table(
     return "\n".join(lines) + "\n"
 
 
+def format_steps(name: str, rows: np.ndarray[tuple[int, int], np.dtype[np.int64]]) -> str:
+    """Return a LevelStep array; rows are (start, multiplier, addend)."""
+    lines = [
+        "// Per sent channel: initial accumulator, Q32 multiplier, addend.",
+        "// clang-format off",
+        f"constexpr kernels::LevelStep {name}[{len(rows)}] = {{",
+    ]
+    lines += ["    {" + ", ".join(str(int(value)) for value in row) + "}," for row in rows]
+    return "\n".join([*lines, "};", "// clang-format on"]) + "\n"
+
+
 def format_scales(name: str, rows: np.ndarray[tuple[int, int], np.dtype[np.int64]]) -> str:
     """Return a ChannelScale array; rows are (bias, multiplier, offset, shift)."""
     lines = [

@@ -21,6 +21,7 @@ from agilenn_cc.passes.source import (
     network_source,
     weights_header,
 )
+from agilenn_cc.passes.stages import symbols_of_row
 from agilenn_cc.passes.taps import find_taps, stage_symbols
 from agilenn_cc.resources import templates_dir
 from agilenn_cc.targets import Target
@@ -62,7 +63,7 @@ def compile(  # noqa: A001
         "Generated/layers.hpp": layers_header(plan),
         "Generated/layers.cpp": layers_source(plan),
     }
-    for header in ("row_kernels.hpp", *plan.headers):
+    for header in ("kernel_math.hpp", "row_kernels.hpp", *plan.headers):
         text = (templates_dir() / "model" / header).read_text(encoding="utf-8")
         files[f"Generated/{header}"] = text
     ops = {node.name: node.op for node in plan.stream.nodes if node.op is not None}
@@ -115,7 +116,7 @@ def _interface(
             f"one step of the quantised logits is worth {logits.scale:g}",
             hint=f"a scale below {MAX_LOGIT_SCALE} is needed; train the local network again",
         )
-    lookup = next((node for node in plan.stream.nodes if node.kind == "lookup"), None)
+    lookup = plan.stream.lookup
     if lookup is None:
         shape = _shape(graph, graph.inputs[0])
         return Interface(model_id, alpha_q15(1.0), classes, levels, shape[2], 0, shape)
@@ -158,10 +159,11 @@ def _buffers(plan: Plan, target: Target) -> tuple[Placement, ...]:
             scratch = 2 * plan.code[node.name].scratch_values if node.name in plan.code else 0
             if scratch:
                 buffers.append(Placement(f"{node.name}_scratch", scratch, region, "kernel scratch"))
-        elif node.kind == "lookup":
-            size = plan.layouts[node.sources[0].base].columns * node.sources[0].channels
-            buffers.append(Placement(f"{node.name}_row_symbols", size, region, "symbols of a row"))
-        elif node.op is not None:
+        lookup = node if node.kind == "lookup" else node.quantiser
+        if lookup is not None:
+            size = symbols_of_row(plan, lookup) * node.step
+            buffers.append(Placement(f"{lookup.name}_row_symbols", size, region, "symbols"))
+        elif node.op is not None and node.output is None:
             channels = plan.graph.tensors[node.op.output].channels
             buffers.append(Placement(f"{node.name}_sums", 4 * channels, region, "running sums"))
             buffers.append(Placement(f"{node.name}_values", channels, region, "vector"))
@@ -188,7 +190,7 @@ def _layers(plan: Plan) -> tuple[LayerCost, ...]:
             LayerCost(
                 op.name,
                 type(op).__name__,
-                kernel if name else "view",
+                kernel if name else "folded" if isinstance(op, Lookup) else "view",
                 output.shape,
                 macs(plan.graph, op),
                 parameters(op),

@@ -23,7 +23,7 @@ def choose_layouts(
             for r in readers
             if r.kind == "window" and r.op is not None
         ]
-        _, columns, channels = graph.tensors[node.output].shape
+        columns, channels = graph.tensors[node.output].shape[1], node.channels
         is_input = node.kind == "input"
         layouts[node.output] = _merge(columns, channels, wishes, len(readers), is_input)
     return layouts

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from agilenn_cc.errors import AgilennError, Diagnostic, ExitCode
 from agilenn_cc.ir.graph import Graph
+from agilenn_cc.ir.ops import Lookup
 from agilenn_cc.kernels.base import Kernel, RowLayout, StageCode, StageContext
 from agilenn_cc.kernels.heads import generate_head, generate_vector
+from agilenn_cc.passes.fuse import fuse_stages
 from agilenn_cc.passes.layouts import choose_layouts
 from agilenn_cc.passes.pipeline import Observer, run_passes
 from agilenn_cc.passes.schedule import run_schedule
@@ -63,6 +65,7 @@ def make_plan(
         if node.kind == "window" and node.op is not None
     }
     _check(graph, stream, kernels)
+    stream = fuse_stages(graph, stream, kernels)
     layouts = choose_layouts(graph, stream, kernels)
     schedule = run_schedule(stream)
     code: dict[str, StageCode] = {}
@@ -85,6 +88,8 @@ def _context(graph: Graph, node: Node, layouts: Mapping[str, RowLayout]) -> Stag
     assert node.op is not None
     assert node.output is not None
     source = node.sources[0].base
+    lookup = node.quantiser.op if node.quantiser is not None else None
+    assert lookup is None or isinstance(lookup, Lookup)
     return StageContext(
         node.op,
         node.name,
@@ -92,6 +97,7 @@ def _context(graph: Graph, node: Node, layouts: Mapping[str, RowLayout]) -> Stag
         graph.tensors[node.output],
         layouts[source],
         layouts[node.output],
+        lookup,
     )
 
 

@@ -29,25 +29,34 @@ def run_schedule(stream: Stream) -> Schedule:
     order: list[str] = []
     readers = {tensor: stream.readers(tensor) for tensor in heights}
 
+    def unfinished(tensor: str) -> list[Node]:
+        return [node for node in readers[tensor] if finished[node.name] < node.rows]
+
     def ready(node: Node) -> bool:
         row = finished[node.name]
         return row < node.rows and all(
             written[view.base] >= node.use.needed(row, heights[view.base]) for view in node.sources
         )
 
+    def make_room(node: Node) -> None:
+        """A padded window's cleared rows need places of their own, also beside other readers."""
+        first = node.use.first(finished[node.name])
+        tensor = node.sources[0].base
+        oldest = min(first, *(r.use.oldest(finished[r.name]) for r in unfinished(tensor)))
+        last = max(written[tensor], first + node.use.kernel)
+        depths[tensor] = max(depths[tensor], last - oldest)
+
     def finish_row(node: Node) -> None:
-        finished[node.name] += 1
+        if node.padded:
+            make_room(node)
+        finished[node.name] += node.step
         if finished[node.name] == node.rows:
             order.append(node.name)
         if node.output is None:
             return
         tensor = node.output
-        written[tensor] += 1
-        needed = [
-            reader.use.oldest(finished[reader.name])
-            for reader in readers[tensor]
-            if finished[reader.name] < reader.rows
-        ]
+        written[tensor] += node.step
+        needed = [reader.use.oldest(finished[reader.name]) for reader in unfinished(tensor)]
         if needed:
             depths[tensor] = max(depths[tensor], written[tensor] - min(needed))
         for reader in readers[tensor]:
@@ -57,4 +66,8 @@ def run_schedule(stream: Stream) -> Schedule:
     source = stream.nodes[0]
     for _ in range(source.rows):
         finish_row(source)
+    for node in stream.nodes:
+        if node.output is not None:
+            # The rows of one call lie one behind the other.
+            depths[node.output] = -(-depths[node.output] // node.step) * node.step
     return Schedule(depths, tuple(order))

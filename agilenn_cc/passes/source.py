@@ -10,7 +10,7 @@ from agilenn_cc.ir.ops import Op
 from agilenn_cc.kernels.base import StageCode
 from agilenn_cc.passes.costs import macs, parameters
 from agilenn_cc.passes.plan import Plan
-from agilenn_cc.passes.stages import Function, stage_text
+from agilenn_cc.passes.stages import Function, stage_text, symbols_of_row
 from agilenn_cc.passes.stream import Node
 from agilenn_cc.passes.text import fill
 from agilenn_cc.passes.vectors import vector_body, vector_signature
@@ -140,6 +140,8 @@ def _struct(name: str, code: StageCode, output: str | None) -> str:
         ("kWeights", "int8_t", "kWeightTable"),
         ("kScales", "kernels::ChannelScale", "kScaleTable"),
         ("kIndexTable", "uint8_t", "kIndexTable"),
+        ("kSteps", "kernels::LevelStep", "kStepTable"),
+        ("kLevelTable", "uint8_t", "kLevelTable"),
     ):
         if f"{element} {table}[" in code.tables:
             lines.append(f"    static constexpr const {element}* {member} = {name}::{table};")
@@ -242,9 +244,10 @@ def _state(plan: Plan) -> list[str]:
             if node.name in plan.code and plan.code[node.name].scratch_values:
                 values = plan.code[node.name].scratch_values
                 rings.append(f"alignas(8) int16_t {node.name}_scratch[{values}];")
+            if node.quantiser is not None:
+                rings.append(_symbols(plan, node.quantiser, node.step))
         elif node.kind == "lookup":
-            columns = plan.layouts[node.sources[0].base].columns
-            rings.append(f"uint8_t {node.name}_row_symbols[{columns * node.sources[0].channels}];")
+            rings.append(_symbols(plan, node, 1))
         elif node.op is not None:
             channels = plan.graph.tensors[node.op.output].channels
             rings.append(f"int32_t {node.name}_sums[{channels}];")
@@ -258,6 +261,10 @@ def _state(plan: Plan) -> list[str]:
         "// Where symbols go while a row is pushed.\n"
         "struct Output {\n    SymbolSink sink;\n    void* context;\n};\nOutput output;",
     ]
+
+
+def _symbols(plan: Plan, lookup: Node, rows: int) -> str:
+    return f"uint8_t {lookup.name}_row_symbols[{symbols_of_row(plan, lookup) * rows}];"
 
 
 def _interface_functions(plan: Plan) -> str:

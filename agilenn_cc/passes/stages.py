@@ -82,7 +82,9 @@ def _input(plan: Plan, node: Node) -> StageText:
     assert node.output is not None
     layout = plan.layouts[node.output]
     _, columns, channels = plan.graph.tensors[node.output].shape
+    expand = "expand_pixels"
     if layout.block_rows > 1:
+        expand = "expand_windows"
         group, step = layout.block_columns * channels, layout.pixel_values
     elif layout.pixel_values == channels:
         group, step = columns * channels, columns * channels
@@ -94,7 +96,7 @@ def _input(plan: Plan, node: Node) -> StageText:
     functions = (
         Function(
             f"void {node.name}_row({layout.element}* out, const uint8_t* pixels)",
-            f"    kernels::expand_pixels<{arguments}>(out, pixels);",
+            f"    kernels::{expand}<{arguments}>(out, pixels);",
         ),
     )
     advance = f"""\
@@ -118,10 +120,11 @@ def _condition(plan: Plan, node: Node) -> str:
 
 
 def _loop(plan: Plan, node: Node, body: str) -> str:
+    step = f"++done.{node.name}" if node.step == 1 else f"done.{node.name} += {node.step}"
     return f"""\
 void advance_{node.name}() {{
 {_condition(plan, node)}
-{body}        ++done.{node.name};
+{body}        {step};
 {_followers(plan, node, 8)}    }}
 }}"""
 
@@ -146,32 +149,50 @@ def _window(plan: Plan, node: Node) -> StageText:
     pooled = any(key == "int kMargin" for key, _ in plan.code[node.name].traits)
     start = 0 if pooled else (layout.left - _padding(node)[2]) * layout.pixel_values
     use = node.use
+    row = f"done.{node.name}"
     if layout.block_rows > 1:
         kernel_rows = 1
         window = f"        const kernels::Window<1> window{{{{{ring}}}, 0, 1}};"
     else:
         kernel_rows = use.kernel
-        constants = (use.kernel, use.stride, use.top, height, depth, layout.row_values, start)
-        window = assignment(
-            8,
-            "const auto window",
-            f"kernels::window_at<{', '.join(map(str, constants))}>({ring}, done.{node.name})",
-        )
+        shape = (use.kernel, use.top) if node.padded else (use.kernel, use.stride, use.top)
+        constants = ", ".join(map(str, (*shape, height, depth, layout.row_values, start)))
+        maker = "padded_window_at" if node.padded else "window_at"
+        window = assignment(8, "const auto window", f"kernels::{maker}<{constants}>({ring}, {row})")
     element = plan.layouts[node.output].element
     values = "" if layout.centred else ", int8_t"
     window_type = f"kernels::Window<{kernel_rows}{values}>"
-    has_scratch = plan.code[node.name].scratch_values > 0
+    parameters = [(f"{element}* out", _row(plan, node.output, row))]
+    if node.quantiser is not None:
+        parameters.append(("uint8_t* symbols", f"{node.quantiser.name}_row_symbols"))
+    parameters.append((f"const {window_type}& window", "window"))
+    if plan.code[node.name].scratch_values:
+        parameters.append(("int16_t* scratch", f"{node.name}_scratch"))
+    if plan.code[node.name].takes_row:
+        parameters.append(("int row", row))
     functions = (
         Function(
-            f"void {node.name}_row({element}* out, const {window_type}& window"
-            + (", int16_t* scratch, int row)" if has_scratch else ")"),
+            f"void {node.name}_row({', '.join(declared for declared, _ in parameters)})",
             f"    using Layer = {layer};\n    {plan.code[node.name].body}",
         ),
     )
-    row = f"done.{node.name}"
-    extra = (f"{node.name}_scratch", row) if has_scratch else ()
-    body = window + "\n" + _call(node, _row(plan, node.output, row), "window", *extra)
+    body = window + "\n" + _call(node, *(given for _, given in parameters))
+    if node.quantiser is not None:
+        body += _hand_on(plan, node.quantiser, node.step)
     return StageText(functions, _loop(plan, node, body))
+
+
+def _hand_on(plan: Plan, lookup: Node, rows: int) -> str:
+    """Return the call that hands rows of symbols to the sink."""
+    count = symbols_of_row(plan, lookup) * rows
+    arguments = ("output.context", f"{lookup.name}_row_symbols", str(count))
+    return fill(8, "output.sink(", arguments, ");\n")
+
+
+def symbols_of_row(plan: Plan, lookup: Node) -> int:
+    """Return how many symbols a feature row has."""
+    view = lookup.sources[0]
+    return plan.layouts[view.base].columns * view.channels
 
 
 def _copy(plan: Plan, node: Node) -> StageText:
@@ -249,7 +270,7 @@ def _mean(plan: Plan, node: Node) -> StageText:
         Function(
             f"void {node.name}_finish(int8_t* out, const int32_t* sums)",
             f"    for (int channel = 0; channel < {layer}::kChannels; ++channel) {{\n"
-            f"        const int32_t sum = sums[channel] + {layer}::kScales[0].bias;\n"
+            f"        const int32_t sum = sums[channel] + {layer}::kScales[0].start;\n"
             f"        out[channel] = kernels::rescale<{layer}>(sum, {layer}::kScales[0]);\n"
             f"    }}",
         ),
@@ -267,7 +288,7 @@ def _image_dense(plan: Plan, node: Node) -> StageText:
         Function(
             f"void {node.name}_begin(int32_t* sums)",
             f"    for (int unit = 0; unit < {layer}::kChannels; ++unit) {{\n"
-            f"        sums[unit] = {layer}::kScales[unit].bias;\n"
+            f"        sums[unit] = {layer}::kScales[unit].start;\n"
             f"    }}",
         ),
         Function(
@@ -290,7 +311,6 @@ def _image_dense(plan: Plan, node: Node) -> StageText:
 def _lookup(plan: Plan, node: Node) -> StageText:
     view = node.sources[0]
     layout = plan.layouts[view.base]
-    count = layout.columns * view.channels
     functions = (
         Function(
             f"void {node.name}_row(uint8_t* symbols, const {layout.element}* features)",
@@ -298,7 +318,5 @@ def _lookup(plan: Plan, node: Node) -> StageText:
         ),
     )
     row = _row(plan, view.base, f"done.{node.name}", view.begin)
-    symbols = f"{node.name}_row_symbols"
-    handed_on = fill(8, "output.sink(", ("output.context", symbols, str(count)), ");\n")
-    body = _call(node, symbols, row) + handed_on
+    body = _call(node, f"{node.name}_row_symbols", row) + _hand_on(plan, node, 1)
     return StageText(functions, _loop(plan, node, body))

@@ -39,11 +39,15 @@ class RowUse:
 
     def needed(self, row: int, height: int) -> int:
         """Return how many input rows must exist before output row `row` can be computed."""
-        return min(row * self.stride - self.top + self.kernel, height)
+        return min(self.first(row) + self.kernel, height)
+
+    def first(self, row: int) -> int:
+        """Return the first row of the window of output row `row`; above the image if negative."""
+        return row * self.stride - self.top
 
     def oldest(self, row: int) -> int:
         """Return the first input row that output row `row` reads."""
-        return max(row * self.stride - self.top, 0)
+        return max(self.first(row), 0)
 
 
 EVERY_ROW = RowUse(1, 1, 0)
@@ -64,6 +68,9 @@ class Node:
 
     kind: `input`, `window`, `copy` (a slice with its own rows), `pad`, `add`, `mean`,
     `image-dense`, `lookup`; `output` names the stored tensor that its rows go to, or None.
+    `channels` of it are stored; a `quantiser` turns the others into symbols. A call computes `step`
+    rows; with `padded`, the rows of its window that lie outside the image exist in the ring,
+    cleared.
     """
 
     kind: str
@@ -74,6 +81,10 @@ class Node:
     rows: int
     use: RowUse
     phase: str
+    channels: int = 0
+    step: int = 1
+    padded: bool = False
+    quantiser: Node | None = None
 
 
 @dataclass(frozen=True)
@@ -84,6 +95,16 @@ class Stream:
     vectors: tuple[tuple[str, Op], ...]
     phases: dict[str, str]
     views: dict[str, View]
+
+    @property
+    def lookup(self) -> Node | None:
+        """The quantiser, whether it has a stage of its own or not."""
+        for node in self.nodes:
+            if node.kind == "lookup":
+                return node
+            if node.quantiser is not None:
+                return node.quantiser
+        return None
 
     def readers(self, tensor: str) -> tuple[Node, ...]:
         """Return the stages that read a stored tensor, in order."""
@@ -147,7 +168,9 @@ class _Builder:
         if len(graph.inputs) != 1 or len(shape) != 3:
             self._problems.append("the network needs exactly one input, an image")
         name = identifier(source, self._taken)
-        self._nodes.append(Node("input", name, None, (), source, shape[0], EVERY_ROW, "extractor"))
+        self._nodes.append(
+            Node("input", name, None, (), source, shape[0], EVERY_ROW, "extractor", shape[-1])
+        )
         self._views[source] = View(source, 0, shape[-1])
         for op in graph.ops:
             self._place(op)
@@ -229,7 +252,8 @@ class _Builder:
         rows = self._graph.tensors[op.output].shape[0] if stores else base.shape[0]
         name = identifier(op.name, self._taken)
         output = op.output if stores else None
-        self._nodes.append(Node(kind, name, op, sources, output, rows, use, self._phases[op.name]))
+        channels = self._graph.tensors[op.output].channels if stores else 0
+        phase = self._phases[op.name]
+        self._nodes.append(Node(kind, name, op, sources, output, rows, use, phase, channels))
         if stores:
-            channels = self._graph.tensors[op.output].channels
             self._views[op.output] = View(op.output, 0, channels)

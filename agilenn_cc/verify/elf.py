@@ -173,7 +173,4 @@ class _Recorder:
 
 def _element_offsets(tap: Tap) -> NDArray[Any]:
     """Return the element offset of each value of a row, [columns, channels]."""
-    columns, channels = tap.row_shape
-    storage = tap.storage
-    steps = (storage.first_channel + np.arange(channels)) * storage.channel_step
-    return np.asarray(storage.column_offsets[:columns])[:, None] + steps[None, :]
+    return np.asarray(tap.storage.offsets).reshape(tap.row_shape)

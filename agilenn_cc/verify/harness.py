@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from agilenn_cc.errors import AgilennError, ExitCode
 from agilenn_cc.passes.program import Program, RowStorage, Tap
 
+ARGUMENTS = 6
 _TYPES = {"int8": "int8_t", "int16": "int16_t", "uint8": "uint8_t"}
 
 _PROLOGUE = """\
@@ -22,19 +23,14 @@ constexpr int kMostValues = 1 << 16;
 int16_t record[kMostValues + 2];
 
 template <class Value>
-void dump(int tap, const void* row, const int* columns, int column_count, int channels,
-          int channel_step, int first_channel, int zero) {
+void dump(int tap, const void* row, const int* offsets, int count, int zero) {
     const Value* values = static_cast<const Value*>(row);
-    int count = 2;
-    for (int x = 0; x < column_count; ++x) {
-        for (int c = 0; c < channels; ++c) {
-            record[count++] = static_cast<int16_t>(
-                values[columns[x] + (first_channel + c) * channel_step] + zero);
-        }
-    }
     record[0] = static_cast<int16_t>(tap);
-    record[1] = static_cast<int16_t>(count - 2);
-    fwrite(record, sizeof record[0], static_cast<size_t>(count), stdout);
+    record[1] = static_cast<int16_t>(count);
+    for (int i = 0; i < count; ++i) {
+        record[2 + i] = static_cast<int16_t>(values[offsets[i]] + zero);
+    }
+    fwrite(record, sizeof record[0], static_cast<size_t>(2 + count), stdout);
 }
 """
 
@@ -77,36 +73,35 @@ def wrapped_symbols(program: Program, listing: str) -> Mapping[str, str]:
 
 
 def _dump(number: int, tap: Tap, storage: RowStorage) -> str:
-    columns, channels = tap.row_shape
     return (
         f"    dump<{_TYPES[storage.element]}>({number}, argument{tap.pointer_argument}, "
-        f"columns{number}, {columns}, {channels}, {storage.channel_step}, "
-        f"{storage.first_channel}, {storage.zero});\n"
+        f"offsets{number}, {len(storage.offsets)}, {storage.zero});\n"
     )
 
 
 def harness_source(program: Program, symbols: Mapping[str, str]) -> str:
     """Return C++ whose wrappers call each stage and then dump the rows that it wrote.
 
-    The linker's --wrap sends the driver's calls here. Stage functions take up to four arguments in
+    The linker's --wrap sends the driver's calls here. Stage functions take up to six arguments in
     registers, so one wrapper signature serves all of them.
     """
     parts = [_PROLOGUE]
     for number, tap in enumerate(program.taps):
-        offsets = ", ".join(str(offset) for offset in tap.storage.column_offsets)
-        parts.append(f"constexpr int columns{number}[] = {{{offsets}}};\n")
+        offsets = ", ".join(str(offset) for offset in tap.storage.offsets)
+        parts.append(f"constexpr int offsets{number}[] = {{{offsets}}};\n")
     parts.append(_MAIN)
     for prefix, symbol in symbols.items():
-        arguments = ", ".join(f"void* argument{i}" for i in range(4))
+        arguments = ", ".join(f"void* argument{i}" for i in range(ARGUMENTS))
+        passed = ", ".join(f"argument{i}" for i in range(ARGUMENTS))
         dumps = "".join(
             _dump(number, tap, tap.storage)
             for number, tap in enumerate(program.taps)
             if tap.symbol == prefix
         )
         parts.append(
-            f'extern "C" void __real_{symbol}(void*, void*, void*, void*);\n'
+            f'extern "C" void __real_{symbol}({", ".join(["void*"] * ARGUMENTS)});\n'
             f'extern "C" void __wrap_{symbol}({arguments});\n'
             f'extern "C" void __wrap_{symbol}({arguments}) {{\n'
-            f"    __real_{symbol}(argument0, argument1, argument2, argument3);\n{dumps}}}\n"
+            f"    __real_{symbol}({passed});\n{dumps}}}\n"
         )
     return "\n".join(parts)

@@ -37,13 +37,13 @@ template <class Layer>
 AGILENN_INLINE typename Layer::Output rescale_sum(int32_t sum, const ChannelScale& scale) {
     int32_t value;
     if constexpr (Layer::kLean) {
-        value = multiply_high(wrapping_add(2 * sum, scale.bias), scale.multiplier);
+        value = multiply_high(wrapping_add(2 * sum, scale.start), scale.multiplier);
         if constexpr (!Layer::kRectified) {
             value = wrapping_add(value, value >> 31);
         }
         value = wrapping_add(value, scale.offset) >> scale.shift;
     } else {
-        value = rescale_exactly(wrapping_add(sum, scale.bias), scale.multiplier, scale.shift) +
+        value = rescale_exactly(wrapping_add(sum, scale.start), scale.multiplier, scale.shift) +
                 scale.offset;
     }
     return static_cast<typename Layer::Output>(clamp<Layer::kLow, Layer::kHigh>(value));

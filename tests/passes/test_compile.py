@@ -105,8 +105,14 @@ def test_stages_have_phases_and_taps():
     program = compiled()
     assert program.phases[symbol_prefix("conv1_row")] == "extractor"
     assert program.phases[symbol_prefix("gap_add")] == "local"
-    assert program.phases[symbol_prefix("indices_row")] == "quantise"
-    assert {tap.tensor for tap in program.taps} == set(paper_network().tensors)
+    # The quantiser is folded into the last layer: sent channels exist as indices only.
+    assert {tap.tensor for tap in program.taps} == set(paper_network().tensors) - {
+        "features",
+        "sent",
+    }
+    separate = compiled(kernels="portable")
+    assert separate.phases[symbol_prefix("indices_row")] == "quantise"
+    assert {tap.tensor for tap in separate.taps} == set(paper_network().tensors)
     assert {tap.symbol for tap in program.taps} <= set(program.phases)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 from agilenn_cc.ir.ops import AveragePool, Conv2D, DepthwiseConv2D, MaxPool, Op, window_of
 from agilenn_cc.ir.types import TensorType
-from agilenn_cc.kernels.base import LayoutWish, StageCode, StageContext
+from agilenn_cc.kernels.base import Blocking, LayoutWish, StageCode, StageContext
 from agilenn_cc.kernels.tables import format_table
 
 HEADERS = ("cmsis_nn_kernels.hpp",)
@@ -36,6 +36,14 @@ class CmsisNnKernel:
     def wish(self, op: Op, source: TensorType, is_input: bool) -> LayoutWish:
         """Ask for rows as the library reads them: int8 without margins."""
         return LayoutWish(0, 0, even_pixels=False, slack=0, centred=False)
+
+    def blocking(self, op: Op, source: TensorType, output: TensorType) -> Blocking:
+        """Compute row by row."""
+        return Blocking()
+
+    def folds_quantiser(self, op: Op) -> bool:
+        """Leave the quantiser to its own stage: the library requantises every channel."""
+        return False
 
     def generate(self, context: StageContext) -> StageCode:
         """Return the C++ of the operator's row stage."""
@@ -126,9 +134,9 @@ def _stage(
     if tables:
         names = ("kFilterTable", "kBiasTable", "kMultiplierTable", "kShiftTable")
         arguments = ", ".join(f"{context.name}::{name}" for name in names)
-        body = f"static_cast<void>(row);\n    {_wrapped(call, arguments)}"
+        body = _wrapped(call, arguments)
     else:
-        body = f"static_cast<void>(row);\n    {call});"
+        body = f"{call});"
     scratch_bytes = sum(_round_up(part, ALIGNMENT) for part in parts)
     return StageCode(
         (*common, ("bool kDirect", "true" if direct else "false"), *traits),

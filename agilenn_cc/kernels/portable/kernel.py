@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from agilenn_cc.ir.ops import AveragePool, Conv2D, DepthwiseConv2D, MaxPool, Op, window_of
 from agilenn_cc.ir.types import TensorType
-from agilenn_cc.kernels.base import LayoutWish, StageCode, StageContext
+from agilenn_cc.kernels.base import Blocking, LayoutWish, StageCode, StageContext
 from agilenn_cc.kernels.scaling import Scaling, layer_scaling
 from agilenn_cc.kernels.specialised.pooling import generate_pool
 from agilenn_cc.kernels.tables import format_scales, format_table
@@ -45,6 +45,14 @@ class PortableKernel:
         _, _, padding = window
         margins = padding[2:] if isinstance(op, Conv2D | DepthwiseConv2D) else (0, 0)
         return LayoutWish(margins[0], margins[1], even_pixels=False, slack=0)
+
+    def blocking(self, op: Op, source: TensorType, output: TensorType) -> Blocking:
+        """Compute row by row."""
+        return Blocking()
+
+    def folds_quantiser(self, op: Op) -> bool:
+        """Leave the quantiser to its own stage."""
+        return False
 
     def generate(self, context: StageContext) -> StageCode:
         """Return the C++ of the operator's row stage."""

@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from agilenn_cc.ir.ops import Conv2D, DepthwiseConv2D
 from agilenn_cc.ir.types import TensorType
-from agilenn_cc.kernels.base import LayoutWish, StageCode, StageContext
+from agilenn_cc.kernels.base import LayoutWish, StageCode, StageContext, block_order
 from agilenn_cc.kernels.scaling import layer_scaling
+from agilenn_cc.kernels.specialised.outputs import generate_outputs, stage_call
 from agilenn_cc.kernels.tables import format_scales, format_table
 
 CHANNEL_GROUP = 3
@@ -57,7 +58,10 @@ def _runs(op: Conv2D, context: StageContext) -> NDArray[np.int64]:
     outputs, rows, columns, channels = op.weights.shape
     weights = op.weights.astype(np.int64)
     if layout.block_rows > 1:
-        flat = weights.reshape(outputs, 1, rows * columns * channels)
+        order = np.array(block_order(columns * channels))
+        lines = np.empty((outputs, rows, columns * channels), dtype=np.int64)
+        lines[:, :, order] = weights.reshape(lines.shape)
+        flat = lines.reshape(outputs, 1, -1)
         return np.pad(flat, ((0, 0), (0, 0), (0, layout.pixel_values - flat.shape[2])))
     spread = np.pad(weights, ((0, 0), (0, 0), (0, 0), (0, layout.pixel_values - channels)))
     used = (columns - 1) * layout.pixel_values + channels
@@ -68,7 +72,6 @@ def _runs(op: Conv2D, context: StageContext) -> NDArray[np.int64]:
 def _common_traits(context: StageContext) -> tuple[tuple[str, str], ...]:
     return (
         ("int kColumns", str(context.output_layout.columns)),
-        ("int kChannels", str(context.output_layout.channels)),
         ("int kPixelValues", str(context.source_layout.pixel_values)),
         ("int kOutputStep", str(context.output_layout.pixel_values)),
     )
@@ -82,12 +85,13 @@ def generate_convolution(context: StageContext, op: Conv2D) -> StageCode:
     runs = _runs(op, context) * scaling.factor
     block = context.source_layout.block_rows > 1
     weights = interleave(runs)
+    outputs = generate_outputs(context, op, scaling, scaling.factor)
     traits = (
         *_common_traits(context),
         ("int kRows", str(runs.shape[1])),
         ("int kRunValues", str(runs.shape[2])),
         ("int kStride", "1" if block else str(op.stride[1])),
-        *scaling.traits(),
+        *outputs.traits,
     )
     doubled = ", doubled" if scaling.lean else ""
     tables = format_table(
@@ -96,12 +100,12 @@ def generate_convolution(context: StageContext, op: Conv2D) -> StageCode:
         weights,
         f"Weights{doubled}: [channel group][kernel row][run of four][channel][value].",
         alignment=8,
-    ) + format_scales("kScaleTable", scaling.rows)
+    )
     return StageCode(
         traits,
-        "kernels::convolve_row<Layer>(out, window);",
-        tables,
-        weights.size * 2 + len(scaling.rows) * 16,
+        stage_call("convolve_row", context, "window"),
+        tables + outputs.tables,
+        weights.size * 2 + outputs.bytes,
     )
 
 
@@ -113,6 +117,7 @@ def generate_depthwise(context: StageContext, op: DepthwiseConv2D) -> StageCode:
     weights = op.weights.astype(np.int64) * scaling.factor
     traits = (
         *_common_traits(context),
+        ("int kChannels", str(context.output_layout.channels)),
         ("int kRows", str(op.weights.shape[0])),
         ("int kTaps", str(op.weights.shape[1])),
         ("int kStride", str(op.stride[1])),

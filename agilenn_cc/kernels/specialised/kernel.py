@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from agilenn_cc.ir.ops import AveragePool, Conv2D, DepthwiseConv2D, MaxPool, Op, window_of
 from agilenn_cc.ir.types import TensorType
-from agilenn_cc.kernels.base import LayoutWish, StageCode, StageContext
+from agilenn_cc.kernels.base import Blocking, LayoutWish, StageCode, StageContext
 from agilenn_cc.kernels.specialised.convolution import (
     convolution_wish,
     generate_convolution,
@@ -12,6 +12,7 @@ from agilenn_cc.kernels.specialised.convolution import (
 )
 from agilenn_cc.kernels.specialised.pairs import generate_pairs, suits_pairs
 from agilenn_cc.kernels.specialised.pooling import generate_pool
+from agilenn_cc.kernels.specialised.tiles import ROWS, generate_tiles, suits_tiles
 
 
 class SpecialisedKernel:
@@ -35,9 +36,22 @@ class SpecialisedKernel:
         margins = padding[2:] if isinstance(op, DepthwiseConv2D) else (0, 0)
         return LayoutWish(margins[0], margins[1], even_pixels=False, slack=0)
 
+    def blocking(self, op: Op, source: TensorType, output: TensorType) -> Blocking:
+        """Compute two rows at a time where Winograd's tiles do."""
+        if isinstance(op, Conv2D) and suits_tiles(op, source, output):
+            return Blocking(ROWS, padded=True)
+        return Blocking()
+
+    def folds_quantiser(self, op: Op) -> bool:
+        """Every convolution here can yield symbols."""
+        return isinstance(op, Conv2D)
+
     def generate(self, context: StageContext) -> StageCode:
         """Return the C++ of the operator's row stage."""
-        if isinstance(context.op, Conv2D) and suits_pairs(context, context.op):
+        types = context.source, context.output
+        if isinstance(context.op, Conv2D) and suits_tiles(context.op, *types):
+            return generate_tiles(context, context.op)
+        if isinstance(context.op, Conv2D) and suits_pairs(context.op, *types):
             return generate_pairs(context, context.op)
         if isinstance(context.op, Conv2D):
             return generate_convolution(context, context.op)

@@ -11,10 +11,14 @@ from __future__ import annotations
 import numpy as np
 
 from agilenn_cc.ir.ops import Conv2D
+from agilenn_cc.ir.types import TensorType
 from agilenn_cc.kernels.base import StageCode, StageContext
 from agilenn_cc.kernels.scaling import layer_scaling
 from agilenn_cc.kernels.specialised.convolution import VALUE_GROUP, interleave
-from agilenn_cc.kernels.tables import format_scales, format_table
+from agilenn_cc.kernels.specialised.outputs import generate_outputs, stage_call
+from agilenn_cc.kernels.tables import format_table
+
+WINOGRAD_HEADERS = ("winograd_kernels.hpp",)
 
 POSITIONS = 4
 MIN_CHANNELS = 8
@@ -23,37 +27,37 @@ MIN_CHANNELS = 8
 FILTER_TRANSFORM = np.array([[2, 0, 0], [1, 1, 1], [1, -1, 1], [0, 0, 2]], dtype=np.int64)
 
 
-def suits_pairs(context: StageContext, op: Conv2D) -> bool:
+def suits_pairs(op: Conv2D, source: TensorType, output: TensorType) -> bool:
     """Tell whether the layer has the shape and the range for it."""
     outputs, rows, columns, channels = op.weights.shape
     return (
         columns == 3
         and op.stride == (1, 1)
-        and context.output_layout.columns % 2 == 0
-        and context.source.shape[0] >= rows
+        and output.shape[1] % 2 == 0
+        and source.shape[0] >= rows
         and channels >= MIN_CHANNELS
         and outputs >= MIN_CHANNELS
-        and context.source_layout.block_rows == 1
-        and layer_scaling(op, context.source, context.output, centred=True).lean
+        and layer_scaling(op, source, output, centred=True).lean
     )
 
 
 def generate_pairs(context: StageContext, op: Conv2D) -> StageCode:
     """Return the stage; its scratch holds the transformed rows of one window."""
     output, pixel_values = context.output_layout, context.source_layout.pixel_values
-    outputs, rows, _, channels = op.weights.shape
+    filters, rows, _, channels = op.weights.shape
     scaling = layer_scaling(op, context.source, context.output, centred=output.centred)
     transformed = np.einsum("pk,orkc->oprc", FILTER_TRANSFORM, op.weights.astype(np.int64))
     run_values = -(-channels // VALUE_GROUP) * VALUE_GROUP
     runs = np.pad(
-        transformed.reshape(outputs, POSITIONS * rows, channels),
+        transformed.reshape(filters, POSITIONS * rows, channels),
         ((0, 0), (0, 0), (0, run_values - channels)),
     )
     weights = interleave(runs)
     pairs = output.columns // 2
     row_values = POSITIONS * pairs * pixel_values
+    outputs = generate_outputs(context, op, scaling, factor=2)
     traits = (
-        ("int kChannels", str(output.channels)),
+        ("int kColumns", str(output.columns)),
         ("int kPairs", str(pairs)),
         ("int kPixelValues", str(pixel_values)),
         ("int kOutputStep", str(output.pixel_values)),
@@ -61,7 +65,7 @@ def generate_pairs(context: StageContext, op: Conv2D) -> StageCode:
         ("int kTop", str(op.padding[0])),
         ("int kRunValues", str(run_values)),
         ("int kRowValues", str(row_values)),
-        *scaling.traits(),
+        *outputs.traits,
     )
     tables = format_table(
         "int16_t",
@@ -69,11 +73,13 @@ def generate_pairs(context: StageContext, op: Conv2D) -> StageCode:
         weights,
         "Transformed weights: [channel group][position][kernel row][run of four][channel][value].",
         alignment=8,
-    ) + format_scales("kScaleTable", scaling.rows)
+    )
     return StageCode(
         traits,
-        "kernels::convolve_pairs_row<Layer>(out, window, scratch, row);",
-        tables,
-        weights.size * 2 + len(scaling.rows) * 16,
+        stage_call("convolve_pairs_row", context, "window", "scratch", "row"),
+        tables + outputs.tables,
+        weights.size * 2 + outputs.bytes,
         scratch_values=rows * row_values + VALUE_GROUP,
+        takes_row=True,
+        headers=WINOGRAD_HEADERS,
     )
