@@ -183,9 +183,16 @@ arm_cmsis_nn_status arm_max_pool_s8(const cmsis_nn_context*, const cmsis_nn_pool
 """
 
 
-def compiled(graph, source=SOURCE):
+def compiled(graph, source=SOURCE, chosen=None):
     program = compile_network(
-        graph, TARGET, model_id=1, alpha=0.5, classes=CLASSES, levels=8, kernels="cmsis-nn"
+        graph,
+        TARGET,
+        model_id=1,
+        alpha=0.5,
+        classes=CLASSES,
+        levels=8,
+        kernels="cmsis-nn",
+        chosen=chosen,
     )
     library = {"arm_nnfunctions.h": HEADER, "arm_nnfunctions.cpp": source}
     files = {f"Generated/{name}": text.encode() for name, text in library.items()}
@@ -207,6 +214,18 @@ def test_random_networks_against_the_contract(seed):
     result = verify_host(program, graph, images_for(program, seed))
     assert result.mismatches == 0, result.first_mismatch
     assert result.tensors == len(graph.tensors)
+
+
+@needs_compiler
+@pytest.mark.parametrize("seed", range(430, 438))
+def test_layers_of_different_kernels_read_each_others_rows(seed):
+    graph = random_network(seed)
+    rng = np.random.default_rng(seed)
+    names = ("cmsis-nn", "portable", "specialised")
+    chosen = {op.name: names[int(rng.integers(3))] for op in graph.ops}
+    program = compiled(graph, chosen=chosen)
+    result = verify_host(program, graph, images_for(program, seed))
+    assert result.mismatches == 0, result.first_mismatch
 
 
 @needs_compiler
