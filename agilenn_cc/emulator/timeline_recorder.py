@@ -37,7 +37,7 @@ _PS_PER_US = PICOSECONDS // 10**6
 _RECEIVED = re.compile(rb"(?:\r\n)?\+IPD,(\d+):")
 _REFUSAL = b"\x03"
 _LONGEST_LABEL = 32
-MOST_CORE_SPANS = 300
+MOST_CORE_SPANS = 400
 SLICES = (160, 120, 80, 60, 40)
 
 

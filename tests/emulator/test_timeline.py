@@ -210,7 +210,7 @@ def test_server_answer_and_deadline_are_marked(answered):
 
 def test_a_frame_gives_few_spans_and_watching_changes_nothing(firmware, answered):
     simulation = answered[0]
-    assert len(simulation.timeline.events) < 400
+    assert len(simulation.timeline.events) < 500
     with Server() as server:
         unwatched = firmware.run(server.socket.getsockname(), None, air=AIR)
     assert unwatched.timeline is None
