@@ -81,6 +81,8 @@ class Mcu(Frozen):
         if dma.cached:
             raise ValueError(f"region {dma.name} holds DMA buffers but is cached")
         stack = next(region for region in self.regions if "stack" in region.uses)
+        if stack.origin % 4096:
+            raise ValueError(f"region {stack.name}: the stack's guard needs a multiple of 4 KiB")
         if any(other.end == stack.origin for other in self.regions):
             raise ValueError(
                 f"a region ends where {stack.name} begins: a stack overflow would go unnoticed"

@@ -14,6 +14,9 @@ void prepare_link_dma();
 // not stop what it was doing.
 bool start_receive_ring(Register& from, uint8_t* ring, uint16_t bytes);
 
+// False after an error of the DMA, which stops the channel for good.
+bool receiving();
+
 // Bytes that the ring still takes before it starts over.
 uint32_t receive_ring_remaining();
 

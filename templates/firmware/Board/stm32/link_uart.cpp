@@ -56,6 +56,15 @@ bool LinkUart::set_baud(uint32_t baud) {
     }
     port().cr1 = 0;
     const bool possible = set_baud_rate(port(), clock_hz_, baud);
+    if (possible) {
+        baud_ = baud;
+    } else {
+        set_baud_rate(port(), clock_hz_, baud_);
+    }
+    // The driver tries another rate when it hears nothing: perhaps because the DMA has stopped.
+    if (!receiving() && start_receive_ring(rx_data(port()), ring, kRingBytes)) {
+        read_position_ = 0;
+    }
     enable_port();
     return possible;
 }

@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include "agilenn/uart.hpp"
+#include "board_config.hpp"
 
 namespace board {
 
@@ -20,6 +21,7 @@ class LinkUart final : public agilenn::Uart {
 
   private:
     uint32_t clock_hz_ = 0;
+    uint32_t baud_ = config::kLinkUart.baud;
     uint32_t read_position_ = 0;  // in the receive ring
 };
 

@@ -50,6 +50,8 @@ bool start_receive_ring(Register& from, uint8_t* ring, uint16_t bytes) {
     return true;
 }
 
+bool receiving() { return (rx().ccr & Channel::kEnable) != 0; }
+
 uint32_t receive_ring_remaining() { return rx().cndtr; }
 
 bool start_transmit(Register& to, const uint8_t* bytes, uint16_t count) {
