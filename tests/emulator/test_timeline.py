@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from agilenn_cc.emit import DeploymentMeta, emit_project
 from agilenn_cc.emit.firmware_build import build_elf
 from agilenn_cc.emit.writer import write_tree
-from agilenn_cc.emulator import AirConfig, Span, Timeline, TimelineRequest, simulate
+from agilenn_cc.emulator import AirConfig, AtConfig, Span, Timeline, TimelineRequest, simulate
 from agilenn_cc.emulator.timeline import (
     AIR_UP,
     COMPUTING,
@@ -43,6 +43,8 @@ BAUD = 2_000_000
 BYTE_US = 10e6 / BAUD
 DEADLINE_US = 200_000.0
 AIR = AirConfig(rate_bps=6e6, server_time_s=0.002)
+# A module that prompts quickly: the DMA begins long before the next fragment is full.
+QUICK = AtConfig(command_s=0.0002, prompt_s=0.0002)
 
 
 class Server(threading.Thread):
@@ -129,7 +131,7 @@ def firmware(tmp_path_factory):
 def answered(firmware):
     """Frame 2 with a server: the simulation, and the datagrams that the server got for it."""
     with Server() as server:
-        simulation = firmware.run(server.socket.getsockname(), 2, air=AIR)
+        simulation = firmware.run(server.socket.getsockname(), 2, air=AIR, at=QUICK)
     last = server.requests[-1][12:16]
     return simulation, [request for request in server.requests if request[12:16] == last]
 
@@ -140,12 +142,11 @@ def total(spans):
 
 def test_a_datagram_leaves_while_the_extractor_works(answered):
     timeline = answered[0].timeline
-    first = timeline.datagrams[0]
-    together = [
-        (max(first.start_us, span.start_us), min(first.end_us, span.end_us))
+    assert any(
+        datagram.start_us < span.start_us and span.end_us < datagram.end_us
+        for datagram in timeline.datagrams
         for span in timeline.lane("extractor")
-    ]
-    assert sum(max(end - start, 0) for start, end in together) > 1000
+    )
     assert 0 < timeline.overlap_us < timeline.sending_us
     pairs = [(d, c) for d in timeline.datagrams for c in timeline.lane(*COMPUTING)]
     shared = sum(max(min(d.end_us, c.end_us) - max(d.start_us, c.start_us), 0) for d, c in pairs)
@@ -212,7 +213,7 @@ def test_a_frame_gives_few_spans_and_watching_changes_nothing(firmware, answered
     simulation = answered[0]
     assert len(simulation.timeline.events) < 500
     with Server() as server:
-        unwatched = firmware.run(server.socket.getsockname(), None, air=AIR)
+        unwatched = firmware.run(server.socket.getsockname(), None, air=AIR, at=QUICK)
     assert unwatched.timeline is None
     assert unwatched.frames == simulation.frames
     assert unwatched.instructions == simulation.instructions
