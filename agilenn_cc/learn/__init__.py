@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from agilenn_cc.learn.split_model import SplitModel
     from agilenn_cc.spec import Spec
 
+WITHOUT_EFFECT = frozenset(("checkpoint", "quantisation"))
+"""Keys of the spec's `training` section that leave the float split as it is."""
+
 
 def train(
     spec: Spec, dataset: Dataset, work: Path, progress: ProgressCallback | None = None
@@ -36,4 +39,4 @@ def load(directory: Path) -> SplitModel:
     return split_model.load(directory)
 
 
-__all__ = ["Progress", "ProgressCallback", "load", "save", "train"]
+__all__ = ["WITHOUT_EFFECT", "Progress", "ProgressCallback", "load", "save", "train"]

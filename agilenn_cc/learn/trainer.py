@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from agilenn_cc.data import Dataset, Split
 from agilenn_cc.errors import AgilennError, ExitCode
-from agilenn_cc.learn import checkpoint
+from agilenn_cc.learn import WITHOUT_EFFECT, checkpoint
 from agilenn_cc.learn.attribution import IntegratedGradients, make_attribution
 from agilenn_cc.learn.audit import FULL_STEPS, Auditor
 from agilenn_cc.learn.backend import Tensor, derive_seed, keras, make_deterministic, tf
@@ -45,7 +45,7 @@ def training_fingerprint(spec: Spec, dataset: Dataset) -> str:
     parts = {
         key: whole[key] for key in ("seed", "reference", "network", "split", "training", "payload")
     }
-    parts["training"] = {k: v for k, v in parts["training"].items() if k != "checkpoint"}
+    parts["training"] = {k: v for k, v in parts["training"].items() if k not in WITHOUT_EFFECT}
     parts["payload"] = {"levels": spec.payload.levels}
     parts["dataset"] = [dataset.fingerprint, list(spec.input_shape), list(dataset.classes)]
     parts["reference_digest"] = reference_digest(spec)

@@ -57,7 +57,7 @@ class Learned:
 
 
 def _reference_key(spec: Spec) -> str:
-    path = spec.base_dir / spec.reference.model
+    path = spec.base_dir / Path(spec.reference.model).expanduser()
     return digest_sources(path) if path.exists() else spec.reference.model
 
 
@@ -70,7 +70,9 @@ def train_split(spec: Spec, data: LazyDataset, cache: Cache, notify: Listener) -
         {
             "data": data.key,
             "spec": {k: canonical[k] for k in ("seed", "reference", "network", "split")},
-            "training": canonical["training"],
+            "training": {
+                k: v for k, v in canonical["training"].items() if k not in learn.WITHOUT_EFFECT
+            },
             "levels": spec.payload.levels,
             "reference": _reference_key(spec),
             "code": digest_rooms("learn"),

@@ -101,7 +101,8 @@ def test_a_checkpoint_of_another_training_or_a_damaged_one_is_not_used(
     assert checkpoint.read(work / "checkpoints", mine) is not None
     for other in ("seed=4", "training.lambda=0.5", "payload.levels=4", "split.top=3"):
         assert training_fingerprint(make_spec(other), dataset) != mine
-    assert training_fingerprint(make_spec("link.deadline=9 ms"), dataset) == mine
+    for same in ("link.deadline=9 ms", "training.checkpoint=9", "training.quantisation=aware"):
+        assert training_fingerprint(make_spec(same), dataset) == mine
     assert checkpoint.read(work / "checkpoints", "other") is None
     damaged = work / "damaged"
     damaged.mkdir()
