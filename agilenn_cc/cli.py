@@ -119,7 +119,9 @@ _target_option = click.option(
     "--target", default="stm32f746", show_default=True, help="Board; see 'agilenn-cc targets'."
 )
 _kernels_option = click.option(
-    "--kernels", help="Kernels: specialised, portable, ...  [default: the core decides]"
+    "--kernels",
+    help="specialised, portable, cmsis-nn, or auto: for each layer the cheapest, measured.  "
+    "[default: the core decides]",
 )
 _print_ir_option = click.option(
     "--print-ir-after",

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from agilenn_cc.cache import Cache, default_root, digest, digest_rooms
 from agilenn_cc.data import dataset_classes
+from agilenn_cc.pipeline.auto_kernels import resolve_kernels
 from agilenn_cc.pipeline.codec_tables import untrained_tables
 from agilenn_cc.pipeline.device import (
     CompileOptions,
@@ -64,7 +65,10 @@ def analyze(
     images = np.random.default_rng(spec.seed).integers(0, 256, shape, dtype=np.uint8)
     tables = untrained_tables(spec, model.graph, images)
     identity = identify(model, b"", spec.payload.codec, tables)
-    program = compile_device(target, model, identity, options or CompileOptions())
+    resolved = resolve_kernels(
+        spec, target, model, identity, tables, options or CompileOptions(), cache
+    )
+    program = compile_device(target, model, identity, resolved)
     firmware = emit_firmware(spec, target, program, model.alpha, images, tables)
     elf, _cached = link_firmware(firmware, cache)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from agilenn_cc.errors import AgilennError, Diagnostic, ExitCode
 from agilenn_cc.passes import Program
 from agilenn_cc.passes import compile as compile_program
 from agilenn_cc.passes.pipeline import Observer
+from agilenn_cc.passes.program import Choice
 from agilenn_cc.pipeline.identity import ModelIdentity
 from agilenn_cc.quantise import QuantisedModel
 from agilenn_cc.render import human_bytes
@@ -29,10 +31,15 @@ ELF_NAME = "firmware.elf"
 
 @dataclass(frozen=True)
 class CompileOptions:
-    """How to compile: the kernels (None: the target's core decides), who watches the passes."""
+    """How to compile: the kernels (None: the target's core decides), who watches the passes.
+
+    `chosen` names another kernel for single layers; `choices` does so by measured cost.
+    """
 
     kernels: str | None = None
     observe: Observer | None = None
+    chosen: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    choices: tuple[Choice, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,8 @@ def compile_device(
         levels=len(model.levels),
         kernels=options.kernels,
         observe=options.observe,
+        chosen=options.chosen,
+        choices=options.choices,
     )
 
 

@@ -13,6 +13,7 @@ from agilenn_cc.cache import Cache, default_root, digest_bytes
 from agilenn_cc.emit.server import emit_server
 from agilenn_cc.emit.writer import require_writable, write_tree
 from agilenn_cc.pipeline.analysis import analyze
+from agilenn_cc.pipeline.auto_kernels import resolve_kernels
 from agilenn_cc.pipeline.budget import check_budget
 from agilenn_cc.pipeline.device import (
     CompileOptions,
@@ -137,7 +138,16 @@ def _build(
     learned = quantise_split(spec, data, split_folder, train_key, cache, stages.listen)
 
     began = stages.start("compile")
-    program = compile_device(target, learned.model, learned.identity, request.options)
+    options = resolve_kernels(
+        spec,
+        target,
+        learned.model,
+        learned.identity,
+        learned.codec_tables,
+        request.options,
+        cache,
+    )
+    program = compile_device(target, learned.model, learned.identity, options)
     payload = measure_payload(spec, learned.test_indices, learned.codec_tables)
     stages.done("compile", began, note=f"{len(program.stages)} row stages")
 

@@ -29,6 +29,7 @@ def device_section(
         RamPart(name="stack reserve", bytes=stack),
         RamPart(name="codec, link and drivers", bytes=ram - network - stack),
     )
+    choices = {choice.layer: dict(choice.instructions) for choice in program.choices}
     functions = {stage.name: stage.function for stage in program.stages}
     return Device(
         flash=sizes.flash,
@@ -39,7 +40,10 @@ def device_section(
         stack_reserved=stack,
         regions=tuple(RegionUse(name=n, used=u, size=s) for n, u, s in sizes.regions),
         instructions=None if run is None else _instructions(run),
-        layers=tuple(_layer(cost, functions.get(cost.name), run) for cost in program.layers),
+        layers=tuple(
+            _layer(cost, functions.get(cost.name), run, choices.get(cost.name))
+            for cost in program.layers
+        ),
     )
 
 
@@ -48,7 +52,12 @@ def _instructions(run: ElfMeasurement) -> Instructions:
     return Instructions(total=sum(phases.values()), **phases)
 
 
-def _layer(cost: passes.LayerCost, function: str | None, run: ElfMeasurement | None) -> LayerCost:
+def _layer(
+    cost: passes.LayerCost,
+    function: str | None,
+    run: ElfMeasurement | None,
+    alternatives: dict[str, float] | None,
+) -> LayerCost:
     counts = {} if run is None else run.function_instructions
     counted = None if function is None else counts.get(function)
     return LayerCost(
@@ -60,4 +69,5 @@ def _layer(cost: passes.LayerCost, function: str | None, run: ElfMeasurement | N
         ram=cost.activation_bytes,
         flash=cost.weight_bytes,
         kernel=cost.kernel,
+        alternatives=alternatives,
     )

@@ -89,6 +89,9 @@ class LayerCost(_Section):
     ram: int = Field(description="bytes of buffers")
     flash: int = Field(description="bytes of weights and tables")
     kernel: str
+    alternatives: dict[str, float] | None = Field(
+        None, description="instructions of each kernel that was measured for a choice"
+    )
 
 
 class Device(_Section):

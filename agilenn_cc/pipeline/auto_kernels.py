@@ -1,0 +1,97 @@
+"""Chooses each layer's kernel by instructions that the emulator counted."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from agilenn_cc.cache import Cache, digest, digest_bytes, digest_rooms
+from agilenn_cc.errors import AgilennError, ExitCode
+from agilenn_cc.ir import save_graph
+from agilenn_cc.kernels.registry import list_kernels
+from agilenn_cc.passes import Program
+from agilenn_cc.passes.choices import choose_kernels
+from agilenn_cc.passes.program import Choice
+from agilenn_cc.pipeline.device import (
+    CompileOptions,
+    compile_device,
+    emit_firmware,
+    link_firmware,
+)
+from agilenn_cc.pipeline.identity import ModelIdentity
+from agilenn_cc.quantise import QuantisedModel
+from agilenn_cc.spec import Spec
+from agilenn_cc.targets import Target
+from agilenn_cc.verify.elf import measure
+
+AUTO = "auto"
+FRAMES = 2
+_NEEDS_A_LIBRARY = ("cmsis-nn",)
+_WINDOW_OPS = ("Conv2D", "DepthwiseConv2D", "MaxPool", "AveragePool")
+
+
+def resolve_kernels(
+    spec: Spec,
+    target: Target,
+    model: QuantisedModel,
+    identity: ModelIdentity,
+    codec_tables: bytes,
+    options: CompileOptions,
+    cache: Cache,
+) -> CompileOptions:
+    """Turn `--kernels auto` into a kernel for each layer; other options stay as they are.
+
+    Raises:
+        AgilennError: exit code 4 if the emulator does not know the board.
+    """
+    if options.kernels != AUTO:
+        return options
+    if not target.mcu.emulated:
+        raise AgilennError.of(
+            ExitCode.UNSUPPORTED,
+            "kernels.auto",
+            f"kernels cannot be chosen by measurement: the emulator does not know {target.name}",
+            hint="leave --kernels away: the core then decides",
+        )
+    names = tuple(name for name in list_kernels() if name not in _NEEDS_A_LIBRARY)
+    images = _images(spec, model)
+
+    def count(program: Program) -> Mapping[str, float]:
+        firmware = emit_firmware(spec, target, program, model.alpha, images, codec_tables)
+        elf, _cached = link_firmware(firmware, cache)
+        return measure(elf, program, target, images).function_instructions
+
+    def compiled(chosen: Mapping[str, str]) -> Program:
+        return compile_device(target, model, identity, CompileOptions(chosen=chosen))
+
+    def produce(folder: Path) -> None:
+        stages = compiled({}).stages
+        layers = [s.layer for s in stages if s.op in _WINDOW_OPS]
+        choices = choose_kernels(layers, names, compiled, count)
+        stored = [dataclasses.asdict(choice) for choice in choices]
+        (folder / "choices.json").write_text(json.dumps(stored))
+
+    key = digest(
+        {
+            "graph": digest_bytes(save_graph(model.graph)),
+            "target": target.name,
+            "kernels": names,
+            "code": digest_rooms("kernels", "passes", "emulator", "emit"),
+        }
+    )
+    entry, _cached = cache.get("auto-kernels", key, produce)
+    stored = json.loads((entry / "choices.json").read_text())
+    choices = tuple(
+        Choice(c["layer"], c["kernel"], tuple((n, i) for n, i in c["instructions"])) for c in stored
+    )
+    return dataclasses.replace(options, kernels=None, choices=choices)
+
+
+def _images(spec: Spec, model: QuantisedModel) -> npt.NDArray[np.uint8]:
+    shape = (FRAMES, *model.graph.tensors[model.graph.inputs[0]].shape)
+    return np.random.default_rng(spec.seed).integers(0, 256, shape, dtype=np.uint8)
