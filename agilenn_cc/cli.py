@@ -120,7 +120,7 @@ _target_option = click.option(
 )
 _kernels_option = click.option(
     "--kernels",
-    help="specialised, portable, cmsis-nn, or auto: for each layer the cheapest, measured.  "
+    help="specialised, portable, or auto: for each layer the cheapest, measured.  "
     "[default: the core decides]",
 )
 _print_ir_option = click.option(

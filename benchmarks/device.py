@@ -6,13 +6,11 @@ Run with `script/bench device [--write]`; `--write` puts the table into docs/ben
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from agilenn_cc.cache import Cache, default_root
-from agilenn_cc.kernels.registry import list_kernels
 from agilenn_cc.pipeline.analysis import analyze
 from agilenn_cc.pipeline.device import CompileOptions
 from agilenn_cc.pipeline.events import silent
@@ -23,6 +21,7 @@ from agilenn_cc.targets import load_target
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- device: begin -->", "<!-- device: end -->"
+KERNELS = ("specialised", "portable")
 HEAD = (
     "| network | kernels | total | extractor | local | quantise | encode | RAM, B | flash, B |\n"
     "|---|---|---:|---:|---:|---:|---:|---:|---:|"
@@ -35,13 +34,6 @@ def networks() -> Iterator[tuple[str, Path]]:
         yield f"({spec.stem})", spec
     for spec in sorted((ROOT / "examples").glob("*/spec*.yaml")):
         yield f"{spec.parent.name}/{spec.stem}", spec
-
-
-def available_kernels() -> Iterator[str]:
-    """Yield the kinds of kernels; `cmsis-nn` only where CMSIS_NN_PATH names a checkout."""
-    for name in list_kernels():
-        if name != "cmsis-nn" or os.environ.get("CMSIS_NN_PATH"):
-            yield name
 
 
 def row(name: str, kernels: str, report: Report) -> str:
@@ -65,7 +57,7 @@ def measure(target_name: str) -> Iterator[str]:
     target, cache = load_target(target_name), Cache(default_root())
     for name, path in networks():
         spec = load_spec(path)
-        for kernels in available_kernels():
+        for kernels in KERNELS:
             report = analyze(spec, target, cache, silent, CompileOptions(kernels))
             yield row(name, kernels, report)
 

@@ -47,8 +47,18 @@ def resolve_kernels(
     """Turn `--kernels auto` into a kernel for each layer; other options stay as they are.
 
     Raises:
-        AgilennError: exit code 4 if the emulator does not know the board.
+        AgilennError: exit code 4 if the emulator does not know the board, or if the kernels need a
+            library that no build brings along.
     """
+    if options.kernels in _NEEDS_A_LIBRARY:
+        raise AgilennError.of(
+            ExitCode.UNSUPPORTED,
+            "kernels.library",
+            f"firmware with {options.kernels} kernels needs that library, which a build does not "
+            "bring along",
+            hint="use specialised, which needs none; docs/kernels.md says how to compile a "
+            "program for a project of your own that has the library",
+        )
     if options.kernels != AUTO:
         return options
     if not target.mcu.emulated:
