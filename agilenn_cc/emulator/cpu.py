@@ -1,8 +1,7 @@
 """The Cortex-M7 core: Unicorn, with exceptions, sleep and instruction counting added by hand.
 
 Unicorn executes instructions but has no interrupt controller. A hook at each translation block
-counts instructions and stops the engine when an exception is due; entry and return then follow the
-ARMv7-M Architecture Reference Manual (DDI 0403E), sections B1.5.6 to B1.5.8.
+counts instructions and stops the engine when an exception is due.
 """
 
 from __future__ import annotations
@@ -18,8 +17,6 @@ from agilenn_cc.emulator.diagnostics import EmulationError, ModelViolation
 from agilenn_cc.emulator.engine import (
     ACCESS_ERRORS,
     CORE_REGISTERS,
-    FP_FRAME_REGISTERS,
-    FRAME_REGISTERS,
     MASKS_REGISTERS,
     MODE_REGISTERS,
     UNDEFINED_INSTRUCTION,
@@ -30,6 +27,7 @@ from agilenn_cc.emulator.engine import (
     arm,
     create_engine,
 )
+from agilenn_cc.emulator.exceptions import Exceptions
 from agilenn_cc.emulator.firmware_image import FirmwareImage
 from agilenn_cc.emulator.memory_map import FLASH_BASE, FLASH_ITCM_ALIAS, FLASH_SIZE, map_memory
 from agilenn_cc.emulator.nvic import SVCALL, Nvic
@@ -38,7 +36,6 @@ from agilenn_cc.emulator.virtual_time import VirtualTime
 
 _NEVER_REACHED = 0xFFFFFFF4
 _QEMU_SVC, _QEMU_BKPT, _QEMU_EXCEPTION_EXIT = 2, 7, 8
-_FPCA = 4
 
 
 class Cpu:
@@ -70,8 +67,9 @@ class Cpu:
         for base, size in ((0x40000000, 0x80000), (0xE0000000, 0x100000)):
             self._engine.mmio_map(base, size, self._mmio_read, base, self._mmio_write, base)
         add_hooks(self._engine, self._on_interrupt, self._on_invalid_access)
-        self._frame_registers = RegisterSet(self._engine, FRAME_REGISTERS + MODE_REGISTERS)
-        self._fp_registers = RegisterSet(self._engine, FP_FRAME_REGISTERS)
+        self._exceptions = Exceptions(
+            self._engine, self.nvic, self.system, self.read, self._check_stack
+        )
         self._masks = RegisterSet(self._engine, MASKS_REGISTERS)
         self._stack_pointer = RegisterSet(self._engine, MODE_REGISTERS[1:2])
         self._core_registers = RegisterSet(self._engine, CORE_REGISTERS)
@@ -224,7 +222,7 @@ class Cpu:
         try:
             return self._bus.read(base + offset, size)
         except ModelViolation as violation:
-            self._abort(self.error(violation.code, violation.message, violation.hint))
+            self._abort(self._placed(violation))
         except BaseException as error:
             self._abort(error)
         return 0
@@ -233,7 +231,7 @@ class Cpu:
         try:
             self._bus.write(base + offset, size, value)
         except ModelViolation as violation:
-            self._abort(self.error(violation.code, violation.message, violation.hint))
+            self._abort(self._placed(violation))
         except BaseException as error:
             self._abort(error)
 
@@ -258,7 +256,7 @@ class Cpu:
         try:
             self._time.run_due()
         except ModelViolation as violation:
-            raise self.error(violation.code, violation.message, violation.hint) from violation
+            raise self._placed(violation) from violation
         exception = self._next_exception()
         if exception is not None:
             self._enter(exception)
@@ -275,9 +273,7 @@ class Cpu:
         if self._error is not None:
             error_raised, self._error = self._error, None
             if isinstance(error_raised, ModelViolation):
-                raise self.error(
-                    error_raised.code, error_raised.message, error_raised.hint
-                ) from error_raised
+                raise self._placed(error_raised) from error_raised
             raise error_raised
         pc = int(self._engine.reg_read(arm.UC_ARM_REG_PC))
         self.pc = pc & ~1
@@ -317,7 +313,7 @@ class Cpu:
             try:
                 time.run_due()
             except ModelViolation as violation:
-                raise self.error(violation.code, violation.message, violation.hint) from violation
+                raise self._placed(violation) from violation
         self._set_asleep(False)
 
     def _set_asleep(self, asleep: bool) -> None:
@@ -327,57 +323,18 @@ class Cpu:
                 listener(asleep)
 
     def _enter(self, exception: int) -> None:
-        *saved, control, sp, xpsr = self._frame_registers.read()
-        extended = bool(control & _FPCA)
-        frame_sp = sp - (0x68 if extended else 0x20) & ~7
-        stacked = xpsr & ~0x200 | (0x200 if sp & 4 else 0) | 1 << 24
-        frame = struct.pack("<8I", *saved, self.pc, stacked)
-        if extended:
-            frame += struct.pack("<18I", *self._fp_registers.read(), 0)
-        self._check_stack(sp - frame_sp)
-        self._engine.mem_write(frame_sp, frame)
-        exc_return = 0xFFFFFFE1 | (0 if extended else 0x10) | (0 if self.nvic.active else 0x8)
-        saved[-1] = exc_return
-        handler_xpsr = xpsr & 0xF8000000 | 1 << 24 | exception
-        self._frame_registers.write([*saved, control & ~_FPCA, frame_sp, handler_xpsr])
-        self.nvic.enter(exception)
-        vector = int.from_bytes(self.read(self.system.vector_table + 4 * exception, 4), "little")
-        if not vector & 1:
-            raise self.error(
-                "vector-table", f"the vector of exception {exception} is 0x{vector:08x}"
-            )
-        self.pc = vector & ~1
+        try:
+            self.pc = self._exceptions.enter(exception, self.pc)
+        except ModelViolation as violation:
+            raise self._placed(violation) from violation
         for listener in self.exception_listeners:
             listener(exception)
 
     def _leave(self, exc_return: int) -> None:
-        if not self.nvic.active:
-            raise self.error("exception-return", "exception return outside of any handler")
-        extended = not exc_return & 0x10
-        _, _, _, _, _, _, control, sp, _ = self._frame_registers.read()
-        size = 0x68 if extended else 0x20
-        frame = struct.unpack(f"<{size // 4}I", self.read(sp, size))
-        xpsr = frame[7]
-        self.nvic.leave()
-        expected = self.nvic.active[-1] if self.nvic.active else 0
-        to_thread = bool(exc_return & 0x8)
-        if (xpsr & 0x1FF) != expected or to_thread != (expected == 0) or exc_return & 4:
-            raise self.error(
-                "exception-return",
-                f"EXC_RETURN 0x{exc_return:08x} with stacked xPSR 0x{xpsr:08x} does not fit: "
-                "the stack of the handler is damaged",
-            )
-        control &= ~_FPCA
-        if extended:
-            self._fp_registers.write(frame[8:25])
-            control |= _FPCA
-        restored_sp = sp + size + (4 if xpsr & 0x200 else 0)
-        self._frame_registers.write([*frame[:6], control, restored_sp, xpsr & ~0x200])
-        # FAULTMASK is cleared on return from any exception but NMI.
-        primask, basepri, faultmask = self._masks.read()
-        if faultmask:
-            self._masks.write([primask, basepri, 0])
-        self.pc = frame[6] & ~1
+        try:
+            self.pc, to_thread = self._exceptions.leave(exc_return)
+        except ModelViolation as violation:
+            raise self._placed(violation) from violation
         for listener in self.exception_listeners:
             listener(None)
         if to_thread and self.system.sleeps_on_exit:
@@ -392,6 +349,9 @@ class Cpu:
         return EmulationError(
             code, f"{message}; in {place}, {milliseconds:.3f} ms after reset", hint
         )
+
+    def _placed(self, violation: ModelViolation) -> EmulationError:
+        return self.error(violation.code, violation.message, violation.hint)
 
     def _raise_access_error(self, error: UcError) -> None:
         pc = int(self._engine.reg_read(arm.UC_ARM_REG_PC)) & ~1
