@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from agilenn_cc.emulator.air_link import AirConfig, AirLink
 from agilenn_cc.emulator.at_config import AtConfig, Fault
+from agilenn_cc.emulator.at_station import ERROR, OK, Handler, Station, split_arguments
 from agilenn_cc.emulator.serial_output import SerialOutput, SerialPort
 from agilenn_cc.emulator.virtual_time import PICOSECONDS, VirtualTime
 
@@ -19,15 +20,12 @@ _UART_CLOCK_HZ = 80_000_000
 _BAUD_TOLERANCE = 0.03
 _MAX_LINE = 256
 _COMMAND = re.compile(r"AT\+([A-Z0-9_]+)(\?|=\?|=(.*))?$")
-_ARGUMENT = re.compile(r'"((?:[^"\\]|\\.)*)"|([^",]*)')
 # Settings that change nothing in this model.
 _ACCEPTED = {
     *("SYSSTORE", "SYSLOG", "SLEEP", "RFPOWER", "CWMODE", "CWMODE_CUR", "CWMODE_DEF"),
     *("CWAUTOCONN", "CWRECONNCFG", "CWDHCP", "CWHOSTNAME"),
     *("CIPDINFO", "CIPMODE", "CIPSTA", "CIPSTA_CUR", "CIPRECVMODE"),
 }
-OK = "\r\nOK\r\n"
-ERROR = "\r\nERROR\r\n"
 
 
 class EspAtModule:
@@ -53,9 +51,8 @@ class EspAtModule:
         )
         self.air.on_datagram = self._datagram_arrived
         self.commands: list[str] = []
-        self.remote: tuple[str, int] | None = None
+        self._station = Station(self.config, self.air, self)
         self._output = SerialOutput()
-        self._credentials: tuple[str, str] | None = None
         self._fault_hits = dict.fromkeys(range(len(self.config.faults)), 0)
         self._generation = 0
         self._power_on_state()
@@ -69,9 +66,12 @@ class EspAtModule:
         self._line = bytearray()
         self._expected_data = 0
         self._data = bytearray()
-        self._joined = False
-        self._connected = False
         self._send_fails = False
+
+    @property
+    def remote(self) -> tuple[str, int] | None:
+        """Host and port that the firmware has asked for last."""
+        return self._station.remote
 
     @property
     def baud(self) -> float:
@@ -100,30 +100,17 @@ class EspAtModule:
     def _boot(self) -> None:
         self._generation += 1
         self._output.clear()
-        self.air.close()
+        self._station.power_on()
         self._power_on_state()
 
         def ready() -> None:
             self._ready = True
-            self._emit("\r\nready\r\n")
-            if self._credentials is not None:
-                self._after(self.config.join_s, self._joined_again)
+            self.emit("\r\nready\r\n")
+            self._station.started()
 
-        self._after(self.config.boot_s, ready)
+        self.after(self.config.boot_s, ready)
 
-    def _joined_again(self) -> None:
-        if self._credentials is not None and not self._joined:
-            self._joined = True
-            self._emit("WIFI CONNECTED\r\nWIFI GOT IP\r\n")
-
-    def _lose_wifi(self, duration_s: float) -> None:
-        was_connected = self._connected
-        self._joined = self._connected = False
-        self.air.close()
-        self._emit("WIFI DISCONNECT\r\n" + ("CLOSED\r\n" if was_connected else ""))
-        self._after(duration_s, self._joined_again)
-
-    def _after(self, seconds: float, action: Callable[[], None]) -> None:
+    def after(self, seconds: float, action: Callable[[], None]) -> None:
         """Call `action` later, unless the module is reset before."""
         generation = self._generation
 
@@ -135,7 +122,8 @@ class EspAtModule:
 
     # Serial lines
 
-    def _emit(self, text: str | bytes) -> None:
+    def emit(self, text: str | bytes) -> None:
+        """Send text to the board."""
         self._output.send(text.encode() if isinstance(text, str) else text)
 
     def receive(self, byte: int, baud: float) -> None:
@@ -151,7 +139,7 @@ class EspAtModule:
                 self._transmit(bytes(self._data))
             return
         if self._echo and self._busy is None:
-            self._emit(bytes((byte,)))
+            self.emit(bytes((byte,)))
         self._line.append(byte)
         if byte == 0x0A or len(self._line) > _MAX_LINE:
             line = bytes(self._line)
@@ -163,7 +151,7 @@ class EspAtModule:
         if not line:
             return
         if self._busy is not None:
-            self._emit(f"busy {self._busy}...\r\n")
+            self.emit(f"busy {self._busy}...\r\n")
             return
         self.commands.append(line)
         fault = self._fault_for(line)
@@ -173,7 +161,7 @@ class EspAtModule:
                 return
             fault = None
         self._busy = "p"
-        self._after(self.config.command_s, lambda: self._execute(line, fault))
+        self.after(self.config.command_s, lambda: self._execute(line, fault))
 
     # Faults
 
@@ -189,221 +177,122 @@ class EspAtModule:
         if fault.kind == "reset":
             self._boot()
         elif fault.kind == "wifi-lost":
-            self._lose_wifi(fault.duration_s)
+            self._station.lose_wifi(fault.duration_s)
         elif fault.kind == "garbage":
-            self._emit(bytes(range(0x80, 0x100, 3)) + b"+IPD,\x00OK\r")
+            self.emit(bytes(range(0x80, 0x100, 3)) + b"+IPD,\x00OK\r")
 
     # Commands
 
-    def _finish(self, answer: str) -> None:
+    def finish(self, answer: str) -> None:
+        """Answer the command that is being executed."""
         self._busy = None
-        self._emit(answer)
+        self.emit(answer)
 
     def _execute(self, line: str, fault: Fault | None) -> None:
         if fault is not None:
             if fault.kind == "error":
-                self._finish(ERROR)
+                self.finish(ERROR)
                 return
             if fault.kind == "busy":
-                self._finish("busy p...\r\n")
+                self.finish("busy p...\r\n")
                 return
             if fault.kind == "silent":
                 self._busy = None
                 return
         if line in ("AT", "ATE0", "ATE1"):
             self._echo = line == "ATE1" or (self._echo and line == "AT")
-            self._finish(OK)
+            self.finish(OK)
             return
         match = _COMMAND.match(line)
         if match is None:
-            self._finish(ERROR)
+            self.finish(ERROR)
             return
         name, suffix = match.group(1), match.group(2) or ""
-        arguments = _split(match.group(3)) if suffix.startswith("=") and suffix != "=?" else []
-        handler = self._handlers().get((name, suffix[:1]))
+        arguments = (
+            split_arguments(match.group(3)) if suffix.startswith("=") and suffix != "=?" else []
+        )
+        handler = {**self._station.handlers(), **self._handlers()}.get((name, suffix[:1]))
         if handler is not None:
             handler(arguments)
         elif name == "CIPSEND" and suffix.startswith("="):
             self._cipsend(arguments, fault)
         elif name in _ACCEPTED and suffix.startswith("="):
-            self._finish(OK)
+            self.finish(OK)
         else:
-            self._finish(ERROR)
+            self.finish(ERROR)
 
-    def _handlers(self) -> dict[tuple[str, str], Callable[[list[str]], None]]:
+    def _handlers(self) -> dict[tuple[str, str], Handler]:
         return {
             ("GMR", ""): self._gmr,
             ("RST", ""): self._rst,
             ("RESTORE", ""): self._restore,
-            ("CWMODE", "?"): lambda _: self._finish("+CWMODE:1\r\n" + OK),
-            ("CWJAP", "="): self._cwjap,
-            ("CWJAP_CUR", "="): self._cwjap,
-            ("CWJAP_DEF", "="): self._cwjap,
-            ("CWJAP", "?"): self._cwjap_query,
-            ("CWQAP", ""): self._cwqap,
-            ("CWLAP", ""): lambda _: self._finish(
-                '+CWLAP:(3,"agilenn",-50,"02:00:00:00:00:01",6)\r\n' + OK
-            ),
-            ("CIFSR", ""): self._cifsr,
-            ("CIPMUX", "="): self._cipmux,
-            ("CIPMUX", "?"): lambda _: self._finish("+CIPMUX:0\r\n" + OK),
-            ("CIPSTART", "="): self._cipstart,
-            ("CIPCLOSE", ""): self._cipclose,
-            ("CIPSTATUS", ""): self._cipstatus,
             ("UART_CUR", "="): self._uart,
-            ("UART_CUR", "?"): lambda _: self._finish(
+            ("UART_CUR", "?"): lambda _: self.finish(
                 f"+UART_CUR:{round(self.baud)},8,1,0,{3 if self._output.heeds_rts else 0}\r\n{OK}"
             ),
         }
 
     def _gmr(self, _arguments: list[str]) -> None:
-        self._finish(
+        self.finish(
             "AT version:2.2.1.0(emulated)\r\nSDK version:v3.4-22-g967752e2\r\n"
             "Bin version:2.2.0(ESP8266_1MB)\r\n" + OK
         )
 
     def _rst(self, _arguments: list[str]) -> None:
-        self._emit(OK)
+        self.emit(OK)
         self._output.then(self._boot)
 
     def _restore(self, arguments: list[str]) -> None:
-        self._credentials = None
+        self._station.forget()
         self._rst(arguments)
-
-    def _cwjap(self, arguments: list[str]) -> None:
-        ssid, password = (*arguments, "", "")[:2]
-        if self._joined:
-            self._joined = self._connected = False
-            self.air.close()
-            self._emit("WIFI DISCONNECT\r\n")
-
-        def done() -> None:
-            if self.config.password not in (None, password):
-                self._finish("+CWJAP:2\r\n" + ERROR)
-                return
-            self._credentials = (ssid, password)
-            self._joined = True
-            self._finish("WIFI CONNECTED\r\nWIFI GOT IP\r\n" + OK)
-
-        self._after(self.config.join_s, done)
-
-    def _cwjap_query(self, _arguments: list[str]) -> None:
-        if not self._joined or self._credentials is None:
-            self._finish("No AP\r\n" + OK)
-        else:
-            ssid = self._credentials[0]
-            self._finish(f'+CWJAP:"{ssid}","02:00:00:00:00:01",6,-50\r\n{OK}')
-
-    def _cwqap(self, _arguments: list[str]) -> None:
-        was_joined = self._joined
-        self._joined = self._connected = False
-        self._credentials = None
-        self.air.close()
-        self._finish(OK + ("WIFI DISCONNECT\r\n" if was_joined else ""))
-
-    def _cifsr(self, _arguments: list[str]) -> None:
-        address = "192.168.1.77" if self._joined else "0.0.0.0"
-        self._finish(f'+CIFSR:STAIP,"{address}"\r\n+CIFSR:STAMAC,"02:00:00:00:00:77"\r\n{OK}')
-
-    def _cipmux(self, arguments: list[str]) -> None:
-        # Several links at once are not part of this model; refuse rather than pretend.
-        self._finish(OK if arguments == ["0"] and not self._connected else ERROR)
-
-    def _cipstart(self, arguments: list[str]) -> None:
-        if self._connected:
-            self._finish("ALREADY CONNECTED\r\n" + ERROR)
-        elif not self._joined:
-            self._finish("no ip\r\n" + ERROR)
-        elif len(arguments) < 3 or arguments[0] != "UDP" or not _is_port(arguments[2]):
-            self._finish(ERROR)
-        else:
-            self.remote = (arguments[1], int(arguments[2]))
-            self.air.open()
-            self._connected = True
-            self._finish("CONNECT\r\n" + OK)
-
-    def _cipclose(self, _arguments: list[str]) -> None:
-        if not self._connected:
-            self._finish(ERROR)
-            return
-        self._connected = False
-        self.air.close()
-        self._finish("CLOSED\r\n" + OK)
-
-    def _cipstatus(self, _arguments: list[str]) -> None:
-        status = 3 if self._connected else 2 if self._joined else 5
-        link = ""
-        if self._connected and self.remote is not None:
-            link = f'+CIPSTATUS:0,"UDP","{self.remote[0]}",{self.remote[1]},0,0\r\n'
-        self._finish(f"STATUS:{status}\r\n{link}{OK}")
 
     def _uart(self, arguments: list[str]) -> None:
         if len(arguments) != 5 or not all(argument.isdigit() for argument in arguments):
-            self._finish(ERROR)
+            self.finish(ERROR)
             return
         baud, bits, stop, parity, flow = map(int, arguments)
         if not 80 <= baud <= self.config.max_baud or (bits, stop, parity) != (8, 1, 0) or flow > 3:
-            self._finish(ERROR)
+            self.finish(ERROR)
             return
 
         def switch() -> None:
             self._requested_baud = baud
             self._output.baud, self._output.heeds_rts = self.baud, bool(flow & 2)
 
-        self._finish(OK)
+        self.finish(OK)
         # The answer still leaves at the old rate.
         self._output.then(switch)
 
     def _cipsend(self, arguments: list[str], fault: Fault | None) -> None:
-        if not self._connected:
-            self._finish("link is not valid\r\n" + ERROR)
+        if not self._station.connected:
+            self.finish("link is not valid\r\n" + ERROR)
             return
         size = int(arguments[0]) if arguments and arguments[0].isdigit() else 0
         if not 0 < size <= self.config.max_send_bytes:
-            self._finish("too long\r\n" + ERROR)
+            self.finish("too long\r\n" + ERROR)
             return
         self._send_fails = fault is not None and fault.kind == "send-fail"
         if fault is not None and fault.kind == "no-prompt":
-            self._finish(OK)
+            self.finish(OK)
             return
 
         def prompt() -> None:
             self._data.clear()
             self._expected_data = size
-            self._emit("\r\n>")
+            self.emit("\r\n>")
 
-        self._emit(OK)
-        self._after(self.config.prompt_s, prompt)
+        self.emit(OK)
+        self.after(self.config.prompt_s, prompt)
 
     def _transmit(self, datagram: bytes) -> None:
         self._busy = "s"
-        self._emit(f"\r\nRecv {len(datagram)} bytes\r\n")
-        if self._send_fails or not self._connected:
-            self._finish("\r\nSEND FAIL\r\n")
+        self.emit(f"\r\nRecv {len(datagram)} bytes\r\n")
+        if self._send_fails or not self._station.connected:
+            self.finish("\r\nSEND FAIL\r\n")
             return
         air_ps = self.air.send(datagram)
-        self._after(air_ps / PICOSECONDS, lambda: self._finish("\r\nSEND OK\r\n"))
+        self.after(air_ps / PICOSECONDS, lambda: self.finish("\r\nSEND OK\r\n"))
 
     def _datagram_arrived(self, datagram: bytes) -> None:
-        if self._ready and self._connected:
-            self._emit(f"\r\n+IPD,{len(datagram)}:".encode() + datagram)
-
-
-def _split(text: str) -> list[str]:
-    """Split the arguments of a command; strings are quoted and may hold escaped characters."""
-    arguments: list[str] = []
-    position = 0
-    while position <= len(text):
-        match = _ARGUMENT.match(text, position)
-        if match is None:
-            break
-        quoted, plain = match.groups()
-        arguments.append(re.sub(r"\\(.)", r"\1", quoted) if quoted is not None else plain)
-        position = match.end() + 1
-        if match.end() >= len(text):
-            break
-    return arguments
-
-
-def _is_port(text: str) -> bool:
-    return text.isdigit() and 0 < int(text) < 65536
+        if self._ready and self._station.connected:
+            self.emit(f"\r\n+IPD,{len(datagram)}:".encode() + datagram)
