@@ -15,17 +15,39 @@ from .render import render
 
 _SOURCES = {".cpp", ".hpp"}
 _APP = "App/"
+_ON_DEVICE_RUNTIME = ("combine", "console", "datagram_link", "text", "time")
+_LINK_FILES = ("link_", "dma_request", "wifi_config")
 
 
-def static_files(target: Target) -> dict[str, bytes]:
+def static_files(target: Target, *, offloads: bool) -> dict[str, bytes]:
     """Return application, runtime and the target's parts of board support, as they are.
 
     Parts are laid over each other in the target's order; what lies in the `App` folder of a part
-    belongs to the user. Raises AgilennError (unsupported) if a part does not exist.
+    belongs to the user. A network that does not offload gets application and engine of its own, and
+    nothing of the link. Raises AgilennError (unsupported) if a part does not exist.
     """
     firmware = templates_dir() / "firmware"
     files = {f"{_APP}{path}": data for path, data in _tree(firmware / "App")}
     files |= {f"Runtime/{path}": data for path, data in _tree(firmware / "Runtime")}
+    files |= _board_parts(target)
+    if offloads:
+        return files
+    files = {path: data for path, data in files.items() if not _serves_offloading(path)}
+    files |= {f"Board/{path}": data for path, data in _tree(firmware / "Board" / "link_none")}
+    return files | dict(_tree(firmware / "OnDevice"))
+
+
+def _serves_offloading(path: str) -> bool:
+    """Tell whether only a network with a server needs a file of the project."""
+    folder, _, name = path.rpartition("/")
+    if folder.startswith("Runtime"):
+        return name.partition(".")[0] not in _ON_DEVICE_RUNTIME
+    return name.startswith(_LINK_FILES)
+
+
+def _board_parts(target: Target) -> dict[str, bytes]:
+    files: dict[str, bytes] = {}
+    firmware = templates_dir() / "firmware"
     for part in ("common", *target.mcu.support):
         folder = firmware / "Board" / part
         if not folder.is_dir():

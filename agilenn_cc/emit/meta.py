@@ -45,14 +45,15 @@ class DeploymentMeta:
 
     `fragment_bytes` counts the whole datagram, `alpha` weighs the local answer (0 to 1),
     `sample_images` (uint8 [N, H, W, C]) feed the example camera, `stack_bytes` is reserved
-    for the stack, `codec_tables` are the codec's (`Codec.train`). Raises AgilennError (spec) if a
-    value cannot be emitted.
+    for the stack, `codec_tables` are the codec's (`Codec.train`). Without a codec the network runs
+    on the device as a whole: the project has no link, and what concerns link and payload is not
+    used. Raises AgilennError (spec) if a value cannot be emitted.
     """
 
     name: str
     model_id: int
     class_names: tuple[str, ...]
-    codec: str
+    codec: str | None
     levels: int
     fragment_bytes: int
     server_host: str
@@ -74,11 +75,12 @@ class DeploymentMeta:
             (0 <= self.model_id < 1 << 32, f"model id {self.model_id} has more than 32 bits"),
             (bool(self.class_names), "there are no classes"),
             (
-                self.codec in ENCODERS,
+                self.codec is None or self.codec in ENCODERS,
                 f"codec '{self.codec}' has no firmware; known: {', '.join(ENCODERS)}",
             ),
             (
-                self.codec not in ENCODERS
+                self.codec is None
+                or self.codec not in ENCODERS
                 or bool(self.codec_tables) == (ENCODERS[self.codec].tables is not None),
                 f"codec '{self.codec}' and its tables do not belong together",
             ),

@@ -43,14 +43,14 @@ def emit_project(program: EmittedProgram, meta: DeploymentMeta, target: Target) 
     """
     name = project_name(meta, target)
     files = {
-        **static_files(target),
+        **static_files(target, offloads=meta.codec is not None),
         **program.files,
         **_deployment(meta),
         **_samples(meta),
         **board_files(meta, target),
         **{path: data for emitter in emitters() for path, data in emitter(name, target).items()},
         "README.md": render(
-            "README.md.j2" if target.link_wires else "README.simulated.md.j2",
+            _readme(meta, target),
             name=name,
             meta=meta,
             target=target,
@@ -60,16 +60,19 @@ def emit_project(program: EmittedProgram, meta: DeploymentMeta, target: Target) 
     return dict(sorted(files.items()))
 
 
+def _readme(meta: DeploymentMeta, target: Target) -> str:
+    if meta.codec is None:
+        return "README.on_device.md.j2"
+    return "README.md.j2" if target.link_wires else "README.simulated.md.j2"
+
+
 def _deployment(meta: DeploymentMeta) -> dict[str, bytes]:
-    values = {
-        "meta": meta,
-        "codec": ENCODERS[meta.codec],
-        "deadline_us": round(meta.deadline_ms * 1000),
-    }
-    files = {
-        "Generated/deployment.hpp": render("deployment.hpp.j2", **values),
-        "Generated/payload.hpp": render("payload.hpp.j2", **values),
-    }
+    values = {"meta": meta, "deadline_us": round(meta.deadline_ms * 1000)}
+    files = {"Generated/deployment.hpp": render("deployment.hpp.j2", **values)}
+    if meta.codec is None:
+        return files
+    codec = ENCODERS[meta.codec]
+    files["Generated/payload.hpp"] = render("payload.hpp.j2", codec=codec, **values)
     if meta.codec_tables:
         files["Generated/codec_tables.hpp"] = emit_codec_tables(meta.codec_tables)
     return files
