@@ -88,12 +88,10 @@ class BasicLzwEncoder {
     // Starts a fragment in `out`; `capacity_bytes` (2 to kCapacityBytes) bounds what `finish`
     // returns.
     void begin(uint8_t* out, uint16_t capacity_bytes, uint32_t /*first_symbol*/ = 0) {
-        writer_.begin(out);
+        state_ = State{};
+        state_.writer.begin(out);
+        state_.bits_left = static_cast<int32_t>(capacity_bytes * 8U) - state_.width.bits();
         dictionary_.begin();
-        width_.begin();
-        bits_left_ = static_cast<int32_t>(capacity_bytes * 8U) - width_.bits();
-        next_code_ = kLevels;
-        prefix_ = kNone;
     }
 
     // Takes one symbol. False, and nothing changes, if the fragment could not be finished within
@@ -102,61 +100,68 @@ class BasicLzwEncoder {
 
     // Takes symbols until one does not fit; returns how many were taken.
     uint16_t push_run(const uint8_t* symbols, uint16_t count) {
+        if (count == 0) {
+            return 0;
+        }
         const uint8_t* next = symbols;
         const uint8_t* const end = symbols + count;
-        uint32_t prefix = prefix_;
-        if (prefix == kNone) {
-            if (count == 0) {
-                return 0;
-            }
-            prefix = *next++;
-        }
+        // A copy: a byte written to the fragment might change any member as far as the compiler
+        // knows.
+        State state = state_;
+        typename Dictionary::Match match{state.prefix == kNone ? *next++ : state.prefix, 0};
         for (;;) {
-            prefix = dictionary_.follow(prefix, &next, end);
-            if (next == end || !emit(prefix, *next)) {
+            next = dictionary_.follow(match, next, end);
+            if (next == end || !emit(state, match, *next)) {
                 break;
             }
-            prefix = *next++;
+            match.code = *next++;
         }
-        prefix_ = prefix;
+        state.prefix = match.code;
+        state_ = state;
         return static_cast<uint16_t>(next - symbols);
     }
 
     // Writes what is pending; returns the length of the fragment in bytes.
     uint16_t finish() {
-        if (prefix_ != kNone) {
-            writer_.put(prefix_, width_.bits());
-            prefix_ = kNone;
+        if (state_.prefix != kNone) {
+            state_.writer.put(state_.prefix, state_.width.bits());
+            state_.prefix = kNone;
         }
-        return writer_.finish();
+        return state_.writer.finish();
     }
 
   private:
     static constexpr uint32_t kNone = 0xFFFF;
+    static constexpr bool kMayFreeze = kLevels + CodeWidth::most_codes(kCapacity) > kLzwMaxCodes;
 
-    // Writes the code of `prefix` and adds `prefix` followed by `symbol` to the dictionary, unless
+    struct State {
+        BitWriter writer;
+        CodeWidth width;
+        int32_t bits_left = 0;  // beside the codes written and the one that `finish` will write
+        uint32_t next_code = kLevels;
+        uint32_t prefix = kNone;  // code of the longest string that ends at the last symbol
+    };
+
+    // Writes the code of `match` and adds its string followed by `symbol` to the dictionary, unless
     // the code that `symbol` will need would not fit then.
-    bool emit(uint32_t prefix, uint32_t symbol) {
-        const bool grows = next_code_ < kLzwMaxCodes;
-        const uint8_t bits_after = grows ? width_.bits_after(next_code_) : width_.bits();
-        if (bits_left_ < bits_after) {
+    bool emit(State& state, const typename Dictionary::Match& match, uint32_t symbol) {
+        const bool grows = !kMayFreeze || state.next_code < kLzwMaxCodes;
+        const uint8_t bits_after =
+            grows ? state.width.bits_after(state.next_code) : state.width.bits();
+        if (state.bits_left < bits_after) {
             return false;
         }
-        writer_.put(prefix, width_.bits());
-        bits_left_ -= bits_after;
+        state.writer.put(match.code, state.width.bits());
+        state.bits_left -= bits_after;
         if (grows) {
-            dictionary_.add(prefix, symbol, next_code_);
-            width_.added(next_code_);
-            ++next_code_;
+            dictionary_.add(match, symbol, state.next_code);
+            state.width.added(state.next_code);
+            ++state.next_code;
         }
         return true;
     }
 
-    BitWriter writer_;
-    CodeWidth width_;
-    int32_t bits_left_ = 0;  // beside the codes written and the one that `finish` will write
-    uint32_t next_code_ = kLevels;
-    uint32_t prefix_ = kNone;  // code of the longest string that ends at the last symbol
+    State state_;
     Dictionary dictionary_;
 };
 
