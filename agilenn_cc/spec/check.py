@@ -28,6 +28,18 @@ DATASETS_GROUP = "agilenn_cc.datasets"
 _MAX_FRAGMENTS = 256
 _LZW_BITS = 12
 _CONTEXT_GROUP_BYTES = 9  # at worst, of up to four symbols
+_WHOLE = "the .tflite network runs on the device as a whole"
+_WITHOUT_SPLIT = {
+    "network.extractor": "keep one of the two: `extractor` is trained here, `tflite` is ready",
+    "network.local": f"{_WHOLE}: remove `local`",
+    "network.remote": f"{_WHOLE}, without a server: remove `remote`",
+    "reference": "nothing is trained here: remove `reference`",
+    "split": f"{_WHOLE}: remove `split`",
+    "training": "the .tflite network is trained already: remove `training`",
+    "payload": f"{_WHOLE} and sends nothing: remove `payload`",
+    "link": f"{_WHOLE} and needs no link: remove `link`",
+    "budget.payload": f"{_WHOLE} and sends nothing: remove it",
+}
 
 
 def check(spec: Spec, document: Document) -> tuple[Diagnostic, ...]:
@@ -42,6 +54,12 @@ class _Checker:
 
     def findings(self) -> Iterator[Diagnostic]:
         yield from self.dataset()
+        if self.spec.network.tflite is not None:
+            yield from self.on_device(self.spec.network.tflite)
+            return
+        if not self.spec.network.extractor:
+            yield self.lacks_network()
+            return
         yield from self.reference()
         image = self.spec.dataset.image or KNOWN_IMAGES.get(self.spec.dataset.name or "")
         yield from self.network(image)
@@ -93,6 +111,29 @@ class _Checker:
                 f"images have 1 channel (grey) or 3 (colour), not {dataset.image[2]}",
                 "end the size with x1 or x3",
             )
+
+    def lacks_network(self) -> Diagnostic:
+        return Diagnostic(
+            "spec.missing-key",
+            "`network` lacks `extractor`",
+            self.document.nearest_entry(("network", "extractor")),
+            "add `extractor: conv 24 3x3 /2 relu6`, or `tflite: model.tflite` for a network of "
+            "your own",
+        )
+
+    def on_device(self, tflite: str) -> Iterator[Diagnostic]:
+        """A .tflite network is trained already, and nothing of it is sent."""
+        for key, reason in _WITHOUT_SPLIT.items():
+            *parents, last = key.split(".")
+            section = self.document.data
+            for parent in parents:
+                section = section.get(parent, {})
+            if last in section:
+                yield self.error(key, f"`{key}` is given beside `network.tflite`", reason)
+        file = self.spec.base_dir / Path(tflite).expanduser()
+        if not file.is_file():
+            hint = "paths count from the spec's folder"
+            yield self.error("network.tflite", f"there is no file {file}", hint)
 
     def reference(self) -> Iterator[Diagnostic]:
         reference = self.spec.reference

@@ -95,12 +95,12 @@ def _missing_key(path: KeyPath, document: Document) -> Diagnostic:
     key, parent = path[-1], path[:-1]
     info = keys_of(sections()[parent])[key]
     owner = f"`{'.'.join(parent)}`" if parent else "the spec"
-    example = {
+    examples: dict[KeyPath, str] = {
         ("name",): "name: my_network",
         ("dataset",): "dataset: {name: digits}",
         ("network",): "network: {extractor: conv 24 3x3 /2 relu6}",
-        ("network", "extractor"): "extractor: conv 24 3x3 /2 relu6",
-    }.get(path)
+    }
+    example = examples.get(path)
     hint = f"add `{example}`" if example else info.description
     return Diagnostic(
         "spec.missing-key", f"{owner} lacks `{key}`", document.nearest_entry(path), hint

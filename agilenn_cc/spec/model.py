@@ -115,10 +115,21 @@ class ReferenceSpec(Section):
 
 
 class NetworkSpec(Section):
-    """The split network: extractor and local net on the device, remote net on the server."""
+    """The split network: extractor and local net on the device, remote net on the server.
+
+    Or `tflite` alone: a network of your own that runs on the device as a whole.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["extractor"]}, {"required": ["tflite"]}]}
+    )
 
     extractor: Layers = Field(
-        description="Device: image to feature map. Layers with a map as output, one a line."
+        (),
+        description=(
+            "Device: image to feature map. Layers with a map as output, one a line. Required "
+            "without `tflite`."
+        ),
     )
     local: Layers = Field(
         (GlobalAveragePool(), Dense(None)),
@@ -129,6 +140,13 @@ class NetworkSpec(Section):
         description=(
             "Server: the sent feature channels to logits; layers that end with `dense classes`, "
             "or `mobilenetv2 [width W]`."
+        ),
+    )
+    tflite: str | None = Field(
+        None,
+        description=(
+            "In place of all others: an int8 .tflite file, which runs on the device as a whole, "
+            "without server and link (docs/operators.md)."
         ),
     )
 

@@ -15,6 +15,7 @@ from agilenn_cc.spec.source import ODD_LINE_BREAK, Document, Entry, KeyPath, Nod
 
 _PATH_KEYS: tuple[KeyPath, ...] = (
     ("dataset", "path"),
+    ("network", "tflite"),
     ("dataset", "images"),
     ("dataset", "npz"),
     ("reference", "model"),

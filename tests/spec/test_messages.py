@@ -70,7 +70,7 @@ def test_all_duplicates_are_reported(wrong: Wrong, smallest: str) -> None:
         ("epochs: 3", (7, 1, "spec.unknown-key", "`epochs`", "`training.epochs`")),
         ("zzz: 3", (7, 1, "spec.unknown-key", "`zzz`", "name, seed, dataset")),
         ("split: {tpo: 3}", (7, 9, "spec.unknown-key", "`split`", "`top`")),
-        ("  tflite: m.tflite", (7, 3, "spec.unknown-key", "`tflite`", "extractor, local")),
+        ("  keras: m.keras", (7, 3, "spec.unknown-key", "`keras`", "extractor, local")),
         ("seed: 1.5", (7, 7, "spec.value", "whole number, not `1.5`", "")),
         ("seed: true", (7, 7, "spec.value", "not `true`", "")),
         ("split: 3", (7, 8, "spec.value", "section", "top, skewness")),
@@ -81,7 +81,10 @@ def test_all_duplicates_are_reported(wrong: Wrong, smallest: str) -> None:
         ("payload: {levels: 17}", (7, 19, "spec.value", "at most 16", "")),
         ("payload: {levels: 1}", (7, 19, "spec.value", "at least 2", "")),
         ("payload: {codec: lwz}", (7, 18, "spec.value", "`lwz`", "`lzw`")),
-        ("payload: {codec: zip}", (7, 18, "spec.value", "`zip`", "lzw, lzw-variable, context, raw")),
+        (
+            "payload: {codec: zip}",
+            (7, 18, "spec.value", "`zip`", "lzw, lzw-variable, context, raw"),
+        ),
         ("payload: {fragment: 2 KiB}", (7, 21, "spec.value", "1400 bytes", "")),
         ("training: {optimizer: adma}", (7, 23, "spec.value", "`adma`", "`adam`")),
         ("training: {learning_rate: fast}", (7, 27, "spec.value", "number", "")),
@@ -146,8 +149,41 @@ def test_missing_keys(wrong: Wrong) -> None:
         [
             (1, 1, "spec.missing-key", "`name`", "name: "),
             (1, 1, "spec.missing-key", "`dataset`", "dataset: "),
-            (2, 1, "spec.missing-key", "`extractor`", "extractor: "),
         ],
+    )
+
+
+def test_a_network_that_is_nothing(wrong: Wrong) -> None:
+    check(
+        wrong("name: x\ndataset: {name: digits}\nnetwork: {}\n"),
+        [(3, 1, "spec.missing-key", "`extractor`", "`tflite: model.tflite`")],
+    )
+
+
+def test_what_a_finished_network_has_no_use_for(wrong: Wrong) -> None:
+    check(
+        wrong(
+            "name: x\ndataset: {name: digits}\nreference: {model: builtin}\nsplit: {top: 2}\n"
+            "training: {epochs: 2}\npayload: {levels: 4}\nlink: {deadline: 5 ms}\n"
+            "budget: {ram: 9 KiB, payload: 1 KiB}\n"
+            "network:\n  extractor: conv 8 3x3\n  tflite: spec.yaml\n"
+        ),
+        [
+            (3, 12, "spec.inconsistent", "`reference`", "nothing is trained"),
+            (4, 8, "spec.inconsistent", "`split`", "as a whole"),
+            (5, 11, "spec.inconsistent", "`training`", "trained already"),
+            (6, 10, "spec.inconsistent", "`payload`", "sends nothing"),
+            (7, 7, "spec.inconsistent", "`link`", "no link"),
+            (8, 31, "spec.inconsistent", "`budget.payload`", "sends nothing"),
+            (10, 14, "spec.inconsistent", "`network.extractor`", "one of the two"),
+        ],
+    )
+
+
+def test_a_tflite_file_that_is_not_there(wrong: Wrong) -> None:
+    check(
+        wrong("name: x\ndataset: {name: digits}\nnetwork: {tflite: models/a.tflite}\n"),
+        [(3, 19, "spec.inconsistent", "models/a.tflite", "the spec's folder")],
     )
 
 
