@@ -242,6 +242,7 @@ def serve(build: Path | None, host: str, port: int | None) -> None:
 @click.option("--air-rate", type=click.IntRange(1), help="Radio rate in bit/s.")
 @click.option("--loss", type=click.FloatRange(0, 1), default=0.0, help="Share of lost datagrams.")
 @click.option("--target", help="Board, if it is described in a file of yours.")
+@click.option("--timeline", type=click.IntRange(1), metavar="FRAME", help="Draw one frame's time.")
 @_json_option
 def simulate(
     build: Path | None,
@@ -250,12 +251,13 @@ def simulate(
     air_rate: int | None,
     loss: float,
     target: str | None,
+    timeline: int | None,
     as_json: bool,
 ) -> None:
     """Boot the firmware of BUILD in the emulator against its own server."""
     from agilenn_cc.pipeline.simulation import SimulationRequest, run_simulation, summary
 
-    request = SimulationRequest(frames, not no_server, air_rate, loss, target)
+    request = SimulationRequest(frames, not no_server, air_rate, loss, target, timeline)
     with _watching() as notify:
         result = run_simulation(find_build(build), request, notify)
     if as_json:

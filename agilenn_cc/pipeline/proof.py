@@ -17,6 +17,7 @@ from agilenn_cc.pipeline.inputs import LazyDataset
 from agilenn_cc.pipeline.learned import Learned
 from agilenn_cc.pipeline.simulation import SimulationRequest, simulate_frames
 from agilenn_cc.report.schema import EndToEnd
+from agilenn_cc.report.timeline import timeline_svg
 from agilenn_cc.targets import Target
 from agilenn_cc.verify.elf import ElfMeasurement, verify_elf
 from agilenn_cc.verify.host import verify_host
@@ -112,8 +113,10 @@ def prove_answers(
     held_out: HeldOut,
     cache: Cache,
     notify: Listener,
-) -> tuple[EndToEnd, bool]:
+) -> tuple[EndToEnd, str, bool]:
     """Run the firmware against the emitted server; each answer must be the Python model's.
+
+    Returns the counts, a picture (SVG) of when one frame did what, and whether it was cached.
 
     Raises:
         AgilennError: exit code 6 if an answer is missing or differs, 7 if the server fails.
@@ -122,8 +125,9 @@ def prove_answers(
     def produce(folder: Path) -> None:
         write_tree(server, folder / "server")
         module = next(path.parent for path in (folder / "server").glob("*/__main__.py"))
-        request = SimulationRequest(len(held_out.images))
-        result = simulate_frames(elf, target, module, held_out, request, notify)
+        request = SimulationRequest(len(held_out.images), timeline=min(2, len(held_out.images)))
+        phases = firmware.program.phases
+        result = simulate_frames(elf, target, module, held_out, request, notify, phases)
         end = result.end_to_end
         if not end.frames == end.answered == end.agreed:
             raise AgilennError.of(
@@ -134,14 +138,17 @@ def prove_answers(
                 hint=_DEFECT,
             )
         (folder / "result.json").write_text(end.model_dump_json())
+        timeline = result.simulation.timeline
+        (folder / "timeline.svg").write_text(timeline_svg(timeline) if timeline else "")
 
     key = digest(
         {
             "firmware": firmware.key,
             "server": digest_files(server),
             "frames": digest_bytes(held_out.to_bytes()),
-            "code": digest_rooms("emulator", "serve"),
+            "code": digest_rooms("emulator", "serve", "report/timeline.py"),
         }
     )
     entry, cached = cache.get("simulate", key, produce)
-    return EndToEnd.model_validate_json((entry / "result.json").read_text()), cached
+    end = EndToEnd.model_validate_json((entry / "result.json").read_text())
+    return end, (entry / "timeline.svg").read_text(), cached

@@ -174,17 +174,19 @@ def _build(
     note += "" if proof.run else " on the host; this board is not emulated"
     stages.done("verify", began, cached, note)
 
-    end = None
+    end, timeline = None, ""
     if target.mcu.emulated:
         began = stages.start("simulate")
-        end, cached = prove_answers(elf, firmware, server, target, held_out, cache, stages.listen)
+        end, timeline, cached = prove_answers(
+            elf, firmware, server, target, held_out, cache, stages.listen
+        )
         note = f"{end.answered} of {end.frames} answered, {end.agreed} agreed"
         stages.done("simulate", began, cached, note)
 
     began = stages.start("report")
     report = build_report(spec, target, learned, program, elf, payload, proof, end)
     check_budget(spec, report)
-    _write(directory, spec, target, learned, firmware, server, held_out, report)
+    _write(directory, spec, target, learned, firmware, server, held_out, report, timeline)
     stages.done("report", began)
     return report
 
@@ -217,6 +219,7 @@ def _write(
     server: dict[str, bytes],
     held_out: HeldOut,
     report: Report,
+    timeline: str,
 ) -> None:
     files = {f"project/{name}": data for name, data in firmware.files.items()}
     files |= {f"server/{name}": data for name, data in server.items()}
@@ -230,9 +233,10 @@ def _write(
         "model_id": f"{learned.identity.model_id:08x}",
         "spec": spec.canonical(),
         "versions": versions(),
+        "phases": dict(firmware.program.phases),
         "files": {name: digest_bytes(data) for name, data in sorted(files.items())},
     }
     files["report.json"] = report.to_json().encode()
-    files["report.html"] = render_html(report).encode()
+    files["report.html"] = render_html(report, timeline).encode()
     files["manifest.json"] = (json.dumps(manifest, indent=2) + "\n").encode()
     write_tree(files, directory, keep=("project/App/",))

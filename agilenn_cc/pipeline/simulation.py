@@ -6,8 +6,8 @@ import contextlib
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,13 @@ from agilenn_cc.builds import BuildDirectory
 from agilenn_cc.emit.firmware_build import build_elf
 from agilenn_cc.emulator import AirConfig
 from agilenn_cc.emulator.simulation import FrameResult, Simulation, simulate
+from agilenn_cc.emulator.timeline_recorder import TimelineRequest
 from agilenn_cc.pipeline.events import Listener, StageDone, StageProgress, StageStarted
 from agilenn_cc.pipeline.held_out import HeldOut
 from agilenn_cc.pipeline.server_process import server_process
 from agilenn_cc.render import human_bytes
 from agilenn_cc.report.schema import EndToEnd
+from agilenn_cc.report.timeline import timeline_text
 from agilenn_cc.targets import Target, load_target
 
 # The emulator is slower than the board: the server must not take its fragments for lost.
@@ -32,7 +34,8 @@ PATIENT = ("--gap-ms", "60000", "--reorder-ms", "60000")
 class SimulationRequest:
     """How to simulate; air_rate in bit/s, None for the emulator's default; loss is a share.
 
-    `target` None is the board that the build was made for.
+    `target` None is the board that the build was made for; `timeline` is the sequence number of a
+    frame to record.
     """
 
     frames: int
@@ -40,6 +43,7 @@ class SimulationRequest:
     air_rate: int | None = None
     loss: float = 0.0
     target: str | None = None
+    timeline: int | None = None
 
     @property
     def air(self) -> AirConfig:
@@ -71,6 +75,7 @@ class SimulationResult:
             "stack_bytes": self.simulation.stack_bytes,
             "datagrams_sent": self.simulation.datagrams_sent,
             "datagrams_received": self.simulation.datagrams_received,
+            "timeline": asdict(self.simulation.timeline) if self.simulation.timeline else None,
         }
 
 
@@ -92,7 +97,8 @@ def run_simulation(
         began = time.monotonic()
         notify(StageStarted("simulate"))
         module = build.server_module if request.server else None
-        result = simulate_frames(elf, target, module, held_out, request, notify)
+        phases = build.manifest["phases"]
+        result = simulate_frames(elf, target, module, held_out, request, notify, phases)
         notify(StageDone("simulate", time.monotonic() - began, False))
     return result
 
@@ -104,8 +110,12 @@ def simulate_frames(
     held_out: HeldOut,
     request: SimulationRequest,
     notify: Listener,
+    phases: Mapping[str, str],
 ) -> SimulationResult:
-    """Let a firmware answer held-out frames (again from the first when they run out)."""
+    """Let a firmware answer held-out frames (again from the first when they run out).
+
+    `phases` maps symbols of the network's stages to their phase, for the time line.
+    """
     done = 0
 
     def count(_frame: FrameResult) -> None:
@@ -113,10 +123,19 @@ def simulate_frames(
         done += 1
         notify(StageProgress("simulate", done, request.frames, "frames"))
 
+    recorded = None if request.timeline is None else TimelineRequest(request.timeline, phases)
     order = np.arange(request.frames) % len(held_out.images)
     frames = (held_out.images[index].tobytes() for index in order)
     with _server(server_module) as address:
-        simulation = simulate(elf, target, frames, address, air=request.air, on_frame=count)
+        simulation = simulate(
+            elf,
+            target,
+            frames,
+            address,
+            air=request.air,
+            on_frame=count,
+            timeline=recorded,
+        )
     return _judge(simulation, held_out, order)
 
 
@@ -153,6 +172,7 @@ def _judge(
 def summary(result: SimulationResult) -> str:
     """Return what `simulate` prints."""
     end, run = result.end_to_end, result.simulation
+    drawn = [] if run.timeline is None else ["", timeline_text(run.timeline)]
     sources = ", ".join(f"{count} {source}" for source, count in result.sources.items())
     return "\n".join(
         [
@@ -163,5 +183,6 @@ def summary(result: SimulationResult) -> str:
             "(virtual time, one cycle an instruction)",
             f"stack       {human_bytes(run.stack_bytes)} at its deepest",
             f"datagrams   {run.datagrams_sent} sent, {run.datagrams_received} received",
+            *drawn,
         ]
     )

@@ -10,8 +10,11 @@ from agilenn_cc.report.schema import Report
 from agilenn_cc.resources import templates_dir
 
 
-def render_html(report: Report) -> str:
-    """Return the page of a report; equal reports give equal pages."""
+def render_html(report: Report, timeline: str = "") -> str:
+    """Return the page of a report; equal reports give equal pages.
+
+    `timeline` is an SVG picture of one frame, of `report.timeline`.
+    """
     environment = Environment(
         loader=FileSystemLoader(templates_dir() / "report"),
         autoescape=True,
@@ -23,4 +26,4 @@ def render_html(report: Report) -> str:
     environment.filters["percent"] = "{:.1%}".format
     environment.filters["count"] = "{:,.0f}".format
     page = environment.get_template("report.html.j2")
-    return page.render(r=report.model_dump(), findings=findings(report)) + "\n"
+    return page.render(r=report.model_dump(), findings=findings(report), timeline=timeline) + "\n"
