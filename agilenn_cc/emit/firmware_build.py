@@ -146,5 +146,14 @@ def _run(command: Sequence[str], cwd: Path, environment: Mapping[str, str] | Non
             ExitCode.EXTERNAL,
             "tool.failed",
             "\n".join((f"{command[0]} failed:", *lines[:_SHOWN_LINES])),
-            hint="the command was: " + " ".join(command),
+            hint=_hint(command, lines),
         )
+
+
+def _hint(command: Sequence[str], lines: Sequence[str]) -> str:
+    if any(line.startswith("App/") for line in lines):
+        return (
+            "App/ is yours and is never overwritten; if it came from an earlier version, move it "
+            "away and build again: the new example shows what changed"
+        )
+    return "the command was: " + " ".join(command)
