@@ -28,16 +28,16 @@ def check_budget(spec: Spec, report: Report) -> None:
 
 
 def _exceeded(spec: Spec, report: Report) -> Iterator[Diagnostic]:
-    budget, device = spec.budget, report.device
+    budget, device, payload = spec.budget, report.device, report.payload
     for key, used, limit in (
         ("flash", device.flash, budget.flash),
         ("ram", device.ram + device.input_frame, budget.ram),
-        ("payload", report.payload.bytes_mean, budget.payload),
+        ("payload", None if payload is None else payload.bytes_mean, budget.payload),
     ):
         if limit is not None and used is not None and used > limit:
             over = f"{human_bytes(used)} are {human_bytes(used - limit)} over {human_bytes(limit)}"
             yield _diagnostic(spec, key, over)
-    trained = report.payload.bytes_mean is not None
+    trained = payload is None or payload.bytes_mean is not None
     if not trained or report.estimate is None or budget.latency_ms is None:
         return
     latency = report.estimate.latency_ms.total

@@ -10,7 +10,7 @@ from agilenn_cc.pipeline.learned import Learned
 from agilenn_cc.pipeline.proof import Proof
 from agilenn_cc.pipeline.versions import versions
 from agilenn_cc.report.assemble import device_section
-from agilenn_cc.report.costs import estimate
+from agilenn_cc.report.costs import estimate, estimate_alone
 from agilenn_cc.report.schema import (
     EndToEnd,
     Estimate,
@@ -26,7 +26,7 @@ from agilenn_cc.spec import Spec
 from agilenn_cc.targets import Target
 from agilenn_cc.verify.elf import ElfMeasurement
 
-SCHEME = "agilenn"
+SPLIT, ON_DEVICE = "agilenn", "on-device"
 
 
 def untrained_report(
@@ -35,15 +35,18 @@ def untrained_report(
     identity: ModelIdentity,
     program: Program,
     elf: Path,
-    payload: Payload,
+    payload: Payload | None,
     run: ElfMeasurement | None,
 ) -> Report:
-    """Return the report of a network with random weights: sizes and counts, no accuracies."""
+    """Return the report of a network with random weights: sizes and counts, no accuracies.
+
+    `payload` is None for a network that answers without a server.
+    """
     device = device_section(elf, target, program, run)
     total = None if device.instructions is None else device.instructions.total
     return Report(
         spec=spec.name,
-        scheme=SCHEME,
+        scheme=ON_DEVICE if payload is None else SPLIT,
         target=target.name,
         seed=spec.seed,
         model_id=f"{identity.model_id:08x}",
@@ -87,10 +90,12 @@ def build_report(
 
 
 def _estimate(
-    spec: Spec, target: Target, instructions: int | None, payload: Payload
+    spec: Spec, target: Target, instructions: int | None, payload: Payload | None
 ) -> Estimate | None:
     if instructions is None:
         return None
+    if payload is None:
+        return estimate_alone(target, instructions)
     fragments = payload.fragments_mean or 1.0
     coded = payload.bytes_raw if payload.bytes_mean is None else payload.bytes_mean
     datagrams = coded + HEADER_BYTES * fragments

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from agilenn_cc.pipeline.device import (
     emit_firmware,
     link_firmware,
 )
-from agilenn_cc.pipeline.events import Listener, StageDone, StageStarted
+from agilenn_cc.pipeline.events import Listener
 from agilenn_cc.pipeline.held_out import FILE as HELD_OUT_FILE
 from agilenn_cc.pipeline.held_out import HeldOut
 from agilenn_cc.pipeline.inputs import LazyDataset
@@ -30,6 +29,7 @@ from agilenn_cc.pipeline.learned import Learned, quantise_split, train_split
 from agilenn_cc.pipeline.payload import measure_payload
 from agilenn_cc.pipeline.proof import held_out_frames, prove_answers, prove_tensors
 from agilenn_cc.pipeline.reporting import build_report
+from agilenn_cc.pipeline.stages import Stages, StopBuildError
 from agilenn_cc.pipeline.versions import versions
 from agilenn_cc.report.html import render_html
 from agilenn_cc.report.schema import Report
@@ -69,33 +69,6 @@ class BuildResult:
         }
 
 
-class _StopBuildError(Exception):
-    """The stage after which the user asked to stop has ended."""
-
-
-class _Stages:
-    """Passes events on, remembers which stages were cached, and stops where it was asked to."""
-
-    def __init__(self, notify: Listener, stop_after: str | None) -> None:
-        self._notify = notify
-        self._stop_after = stop_after
-        self.cached: dict[str, bool] = {}
-
-    def listen(self, event: Any) -> None:
-        self._notify(event)
-        if isinstance(event, StageDone):
-            self.cached[event.stage] = event.cached
-            if event.stage == self._stop_after:
-                raise _StopBuildError
-
-    def start(self, stage: str) -> float:
-        self.listen(StageStarted(stage))
-        return time.monotonic()
-
-    def done(self, stage: str, began: float, cached: bool = False, note: str = "") -> None:
-        self.listen(StageDone(stage, time.monotonic() - began, cached, note))
-
-
 def run_build(request: BuildRequest, notify: Listener) -> BuildResult:
     """Build a spec for a target.
 
@@ -108,10 +81,10 @@ def run_build(request: BuildRequest, notify: Listener) -> BuildResult:
     directory = request.output or BUILD_ROOT / f"{spec.name}-{_folder_name(request.target, target)}"
     require_writable(directory)
     cache = Cache(request.cache_root or default_root())
-    stages = _Stages(notify, request.stop_after)
+    stages = Stages(notify, request.stop_after)
     try:
         report = _build(spec, target, directory, cache, request, stages)
-    except _StopBuildError:
+    except StopBuildError:
         report = None
     return BuildResult(directory, report, stages.cached)
 
@@ -127,7 +100,7 @@ def _build(
     directory: Path,
     cache: Cache,
     request: BuildRequest,
-    stages: _Stages,
+    stages: Stages,
 ) -> Report:
     early = CompileOptions(request.options.kernels)
     check_budget(spec, analyze(spec, target, cache, stages.listen, early))

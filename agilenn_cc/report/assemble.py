@@ -24,10 +24,11 @@ def device_section(
     stack = symbol_value(elf, "_estack") - symbol_value(elf, "_stack_limit")
     network = sum(buffer.bytes for buffer in program.buffers)
     ram = sizes.ram - frame
+    rest = "codec, link and drivers" if program.symbol_count else "engine and drivers"
     parts = (
         RamPart(name="network", bytes=network),
         RamPart(name="stack reserve", bytes=stack),
-        RamPart(name="codec, link and drivers", bytes=ram - network - stack),
+        RamPart(name=rest, bytes=ram - network - stack),
     )
     choices = {choice.layer: dict(choice.instructions) for choice in program.choices}
     functions = {stage.name: stage.function for stage in program.stages}

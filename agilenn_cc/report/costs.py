@@ -33,6 +33,25 @@ def interpolate_ma(table: dict[int, float], clock_hz: int) -> float:
     return points[-1][1] * clock_hz / points[-1][0]
 
 
+def estimate_alone(target: Target, instructions: float) -> Estimate:
+    """Estimate one inference of a device that answers without a server: nothing but computing."""
+    figures = target.estimates
+    clock_hz = target.core_hz
+    device_ms = instructions * figures.cycles_per_instruction / clock_hz * 1e3
+    run_ma = interpolate_ma(dict(figures.run_ma_per_clock), clock_hz)
+    compute_mj = device_ms * run_ma * figures.supply_v / 1e3
+    return Estimate(
+        latency_ms=LatencyEstimate(device=device_ms, network=0.0, remote=0.0, total=device_ms),
+        energy_mj=EnergyEstimate(compute=compute_mj, radio=0.0, total=compute_mj),
+        assumptions={
+            "cycles_per_instruction": figures.cycles_per_instruction,
+            "clock_hz": clock_hz,
+            "run_ma": run_ma,
+            "supply_v": figures.supply_v,
+        },
+    )
+
+
 def estimate(
     target: Target,
     instructions: float,

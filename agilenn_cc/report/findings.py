@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agilenn_cc.report.schema import Report
+from agilenn_cc.report.schema import Quantised, Report
 
 _REFERENCE_SHARE = 0.9  # below this share of its own accuracy the reference no longer reads them
 _SMALL_SAMPLE = 200
@@ -18,18 +18,19 @@ def findings(report: Report) -> tuple[str, ...]:
 
 
 def _payload(report: Report) -> Iterator[str]:
-    coded, raw = report.payload.bytes_mean, report.device.input_frame
-    if coded is None:
+    payload, raw = report.payload, report.device.input_frame
+    if payload is None or payload.bytes_mean is None:
         return
+    coded = payload.bytes_mean
     if coded >= raw:
         yield (
             f"The payload ({coded:.0f} B) is no smaller than the raw image ({raw} B): for inputs "
             "this small, sending the image itself costs less on the air."
         )
-    if coded >= report.payload.bytes_raw:
+    if coded >= payload.bytes_raw:
         yield (
-            f"{report.payload.codec} expands the indices ({coded:.0f} B against "
-            f"{report.payload.bytes_raw} B packed)."
+            f"{payload.codec} expands the indices ({coded:.0f} B against "
+            f"{payload.bytes_raw} B packed)."
         )
 
 
@@ -59,9 +60,16 @@ def _quantised(report: Report) -> Iterator[str]:
     quantised = report.quantised
     if quantised is None:
         return
-    if quantised.accuracy_remote > quantised.accuracy + 0.005:
+    if quantised.accuracy_remote is not None:
+        yield from _combination(quantised, quantised.accuracy_remote)
+    if quantised.samples < _SMALL_SAMPLE:
+        yield f"Accuracies rest on {quantised.samples} images only."
+
+
+def _combination(quantised: Quantised, remote: float) -> Iterator[str]:
+    if remote > quantised.accuracy + 0.005:
         yield (
-            f"The remote net alone ({quantised.accuracy_remote:.1%}) beats the combination "
+            f"The remote net alone ({remote:.1%}) beats the combination "
             f"({quantised.accuracy:.1%}); a smaller alpha may help."
         )
     if quantised.accuracy_local >= quantised.accuracy - 0.005:
@@ -69,5 +77,3 @@ def _quantised(report: Report) -> Iterator[str]:
             f"The local net alone reaches {quantised.accuracy_local:.1%}: offloading gains "
             "nothing here."
         )
-    if quantised.samples < _SMALL_SAMPLE:
-        yield f"Accuracies rest on {quantised.samples} images only."

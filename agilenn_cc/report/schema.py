@@ -37,7 +37,7 @@ class Quantised(_Section):
 
     accuracy: float
     accuracy_local: float
-    accuracy_remote: float
+    accuracy_remote: float | None = Field(description="None where there is no remote net")
     samples: int
 
 
@@ -155,7 +155,9 @@ class EndToEnd(_Section):
     """Frames through emulator, WiFi module, UDP and the emitted server."""
 
     frames: int
-    answered: int = Field(description="combined answers within the deadline")
+    answered: int = Field(
+        description="combined answers within the deadline; all, where the device needs no server"
+    )
     agreed: int = Field(description="answers equal to those of the Python model")
     accuracy: float
 
@@ -165,14 +167,14 @@ class Report(_Section):
 
     version: Literal[1] = 1
     spec: str
-    scheme: str
+    scheme: str = Field(description="`agilenn`: split; `on-device`: no server")
     target: str
     seed: int
     model_id: str
     versions: dict[str, str]
     training: Training | None
     quantised: Quantised | None
-    payload: Payload
+    payload: Payload | None = Field(description="None where nothing is sent")
     device: Device
     estimate: Estimate | None = Field(description="None without counted instructions")
     verify: Verify | None

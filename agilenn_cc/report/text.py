@@ -7,7 +7,7 @@ from pathlib import Path
 
 from agilenn_cc.render import bar, human_bytes, table
 from agilenn_cc.report.findings import findings
-from agilenn_cc.report.schema import Device, LayerCost, Report
+from agilenn_cc.report.schema import Device, EndToEnd, LayerCost, Payload, Quantised, Report
 
 
 def _count(value: float) -> str:
@@ -91,18 +91,25 @@ def _estimate_lines(report: Report) -> Iterator[str]:
 def analysis_text(report: Report) -> str:
     """Return what `analyze` prints for a spec or a build."""
     head = f"{report.spec} on {report.target}, scheme {report.scheme}"
-    payload = report.payload
-    coded = "untrained" if payload.bytes_mean is None else f"{payload.bytes_mean:.0f} B coded"
     return "\n".join(
         [
             head,
             "",
             device_text(report.device),
             "",
-            f"payload         {payload.symbols} symbols of {payload.levels} levels, "
-            f"{payload.bytes_raw} B packed, {coded} ({payload.codec})",
+            _payload_line(report.payload),
             *_estimate_lines(report),
         ]
+    )
+
+
+def _payload_line(payload: Payload | None) -> str:
+    if payload is None:
+        return "payload         none: the device answers alone"
+    coded = "untrained" if payload.bytes_mean is None else f"{payload.bytes_mean:.0f} B coded"
+    return (
+        f"payload         {payload.symbols} symbols of {payload.levels} levels, "
+        f"{payload.bytes_raw} B packed, {coded} ({payload.codec})"
     )
 
 
@@ -121,13 +128,9 @@ def summary(report: Report, directory: Path) -> str:
             f"{_percent(training.accuracy_reference_on_features)}"
         )
     if quantised is not None:
-        lines.append(
-            f"int8        accuracy {_percent(quantised.accuracy)} "
-            f"(local net alone {_percent(quantised.accuracy_local)}, remote net alone "
-            f"{_percent(quantised.accuracy_remote)}) on {quantised.samples} held-out images"
-        )
+        lines.append(_quantised_line(quantised))
     payload, device = report.payload, report.device
-    if payload.bytes_mean is not None:
+    if payload is not None and payload.bytes_mean is not None:
         lines.append(
             f"payload     {payload.bytes_mean:.0f} B on average ({payload.codec}), "
             f"{payload.bytes_raw} B packed; the raw image has {_count(device.input_frame)} B"
@@ -146,16 +149,31 @@ def summary(report: Report, directory: Path) -> str:
             + (" = emulated board" if report.verify.emulated else "; the board is not emulated")
         )
     if report.end_to_end is not None:
-        end = report.end_to_end
-        lines.append(
-            f"end to end  {end.answered} of {end.frames} frames answered by board and server "
-            f"together, {end.agreed} as the Python model says, accuracy {_percent(end.accuracy)}"
-        )
+        by = "board alone" if payload is None else "board and server together"
+        lines.append(_end_line(report.end_to_end, by))
     lines += [f"note        {finding}" for finding in findings(report)]
     lines += [
         "",
         f"project     {directory / 'project'}  (STM32CubeIDE: File > Import > Existing Projects)",
-        f"server      agilenn-cc serve {directory}",
+        *([] if payload is None else [f"server      agilenn-cc serve {directory}"]),
         f"report      {directory / 'report.html'}",
     ]
     return "\n".join(lines)
+
+
+def _quantised_line(quantised: Quantised) -> str:
+    parts = ""
+    if quantised.accuracy_remote is not None:
+        parts = (
+            f" (local net alone {_percent(quantised.accuracy_local)}, remote net alone "
+            f"{_percent(quantised.accuracy_remote)})"
+        )
+    accuracy = _percent(quantised.accuracy)
+    return f"int8        accuracy {accuracy}{parts} on {quantised.samples} held-out images"
+
+
+def _end_line(end: EndToEnd, by: str) -> str:
+    return (
+        f"end to end  {end.answered} of {end.frames} frames answered by {by}, {end.agreed} as the "
+        f"Python model says, accuracy {_percent(end.accuracy)}"
+    )

@@ -26,8 +26,8 @@ _HEAD = """\
 
 A spec is one YAML file. Unknown keys are errors. Only `name`, `dataset` and `network.extractor`
 (or `network.tflite`) are required. `--set key=value` overrides any key (`--set training.epochs=5`).
-Relative paths in the file count from its folder, those of `--set` from the current directory. Sizes are written as
-`64 KiB` (B, kB, KiB, MB, MiB) or a number of bytes, times as `50 ms` (us, ms, s).
+Relative paths in the file count from its folder, those of `--set` from the current directory. Sizes
+are written as `64 KiB` (B, kB, KiB, MB, MiB) or a number of bytes, times as `50 ms` (us, ms, s).
 
 The smallest spec:
 
