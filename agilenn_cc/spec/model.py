@@ -246,7 +246,10 @@ class LinkSpec(Section):
         921_600,
         ge=9_600,
         le=4_500_000,
-        description="UART rate to the module, in bit/s; above 921600 wire RTS and CTS.",
+        description=(
+            "UART rate to the module, in bit/s. The firmware uses no flow control: above 921600 "
+            "bytes may be lost."
+        ),
     )
     server: ServerAddress = Field(
         "192.168.1.10:5700", description="host:port of the server, as the device sees it (UDP)."
