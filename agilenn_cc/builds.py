@@ -30,6 +30,11 @@ class BuildDirectory:
         return self.path / "server"
 
     @property
+    def has_server(self) -> bool:
+        """Whether the model is split: a network that runs on the device alone has no server."""
+        return self.manifest.get("scheme") != "on-device"
+
+    @property
     def server_module(self) -> Path:
         """The server's Python module."""
         return self.server / f"{self.manifest['name']}_server"

@@ -226,6 +226,13 @@ def serve(build: Path | None, host: str, port: int | None) -> None:
     from agilenn_cc.serve.server import ServerOptions
 
     found = find_build(build)
+    if not found.has_server:
+        raise AgilennError.of(
+            ExitCode.USAGE,
+            "serve.on-device",
+            f"{found.path} has no server: its network runs on the device as a whole",
+            hint="flash the project; there is nothing to start beside it",
+        )
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         run_server(found.server_module, ServerOptions(host=host, port=port))

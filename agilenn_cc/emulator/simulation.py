@@ -42,6 +42,11 @@ class FrameResult:
         """The server took part in the answer."""
         return self.source == "combined"
 
+    @property
+    def complete(self) -> bool:
+        """Nothing is missing: the server took part, or the network runs on the board alone."""
+        return self.combined or self.source == "local"
+
 
 @dataclass(frozen=True)
 class Simulation:

@@ -23,9 +23,10 @@ from agilenn_cc.pipeline.device import (
 )
 from agilenn_cc.pipeline.events import Listener, StageDone, StageStarted
 from agilenn_cc.pipeline.identity import identify
+from agilenn_cc.pipeline.imported import identify_imported, import_model
 from agilenn_cc.pipeline.payload import untrained_payload
 from agilenn_cc.pipeline.reporting import untrained_report
-from agilenn_cc.quantise import untrained
+from agilenn_cc.quantise import QuantisedModel, untrained
 from agilenn_cc.report.schema import Report
 from agilenn_cc.spec import Spec, load_spec
 from agilenn_cc.targets import Target, load_target
@@ -57,14 +58,16 @@ def analyze(
     notify: Listener,
     options: CompileOptions | None = None,
 ) -> Report:
-    """Compile, link and run the untrained network; see `analyze_spec`."""
+    """Compile, link and run the untrained or imported network; see `analyze_spec`."""
     began = time.monotonic()
     notify(StageStarted("analyze"))
-    model = untrained(spec, dataset_classes(spec.dataset, spec.base_dir, where=spec.where))
+    model = _model(spec)
     shape = (FRAMES, *model.graph.tensors[model.graph.inputs[0]].shape)
     images = np.random.default_rng(spec.seed).integers(0, 256, shape, dtype=np.uint8)
-    tables = untrained_tables(spec, model.graph, images)
-    identity = identify(model, b"", spec.payload.codec, tables)
+    tables, identity = b"", identify_imported(model)
+    if spec.network.tflite is None:
+        tables = untrained_tables(spec, model.graph, images)
+        identity = identify(model, b"", spec.payload.codec, tables)
     resolved = resolve_kernels(
         spec, target, model, identity, tables, options or CompileOptions(), cache
     )
@@ -73,10 +76,17 @@ def analyze(
     elf, _cached = link_firmware(firmware, cache)
 
     run, cached = _count(elf, firmware, target, images, cache)
-    payload = untrained_payload(spec, program.symbol_count)
+    payload = untrained_payload(spec, program.symbol_count) if program.symbol_count else None
     report = untrained_report(spec, target, identity, program, elf, payload, run)
-    notify(StageDone("analyze", time.monotonic() - began, cached, "untrained network"))
+    note = "untrained network" if spec.network.tflite is None else "imported network"
+    notify(StageDone("analyze", time.monotonic() - began, cached, note))
     return report
+
+
+def _model(spec: Spec) -> QuantisedModel:
+    if spec.network.tflite is not None:
+        return import_model(spec)
+    return untrained(spec, dataset_classes(spec.dataset, spec.base_dir, where=spec.where))
 
 
 def _count(

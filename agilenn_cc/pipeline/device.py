@@ -86,7 +86,7 @@ def emit_firmware(
         name=spec.name,
         model_id=program.model_id,
         class_names=program.classes,
-        codec=spec.payload.codec,
+        codec=spec.payload.codec if program.symbol_count else None,
         levels=spec.payload.levels,
         fragment_bytes=spec.payload.fragment + HEADER_BYTES,
         server_host=spec.link.host,

@@ -10,6 +10,7 @@ from pathlib import Path
 from agilenn_cc.cache import Cache, digest, digest_bytes, digest_files, digest_rooms
 from agilenn_cc.emit.writer import write_tree
 from agilenn_cc.errors import AgilennError, ExitCode
+from agilenn_cc.ir import Graph
 from agilenn_cc.pipeline.device import Firmware
 from agilenn_cc.pipeline.events import Listener
 from agilenn_cc.pipeline.held_out import HeldOut
@@ -33,6 +34,12 @@ class Proof:
     tensors: int
     run: ElfMeasurement | None = None
 
+    @property
+    def note(self) -> str:
+        """What a build's stage `verify` says."""
+        said = f"{self.tensors} tensors x {self.samples} images, all equal"
+        return said if self.run else f"{said} on the host; this board is not emulated"
+
 
 def held_out_frames(learned: Learned, data: LazyDataset, frames: int, cache: Cache) -> HeldOut:
     """Return the first test frames with the answers of the Python model, cached."""
@@ -55,7 +62,7 @@ def held_out_frames(learned: Learned, data: LazyDataset, frames: int, cache: Cac
 def prove_tensors(
     elf: Path,
     firmware: Firmware,
-    learned: Learned,
+    graph: Graph,
     target: Target,
     held_out: HeldOut,
     cache: Cache,
@@ -69,7 +76,7 @@ def prove_tensors(
     """
 
     def produce(folder: Path) -> None:
-        graph, images = learned.model.graph, held_out.images
+        images = held_out.images
         host = verify_host(firmware.program, graph, images)
         _demand_equal("the C++ built for this computer", host.mismatches, host.first_mismatch)
         proof = Proof(host.samples, host.tensors)
@@ -116,6 +123,8 @@ def prove_answers(
 ) -> tuple[EndToEnd, str, bool]:
     """Run the firmware against the emitted server; each answer must be the Python model's.
 
+    `server` is empty where the device answers alone.
+
     Returns the counts, a picture (SVG) of when one frame did what, and whether it was cached.
 
     Raises:
@@ -123,8 +132,10 @@ def prove_answers(
     """
 
     def produce(folder: Path) -> None:
-        write_tree(server, folder / "server")
-        module = next(path.parent for path in (folder / "server").glob("*/__main__.py"))
+        module = None
+        if server:
+            write_tree(server, folder / "server")
+            module = next(path.parent for path in (folder / "server").glob("*/__main__.py"))
         request = SimulationRequest(len(held_out.images), timeline=min(2, len(held_out.images)))
         phases = firmware.program.phases
         result = simulate_frames(elf, target, module, held_out, request, notify, phases)
@@ -133,8 +144,8 @@ def prove_answers(
             raise AgilennError.of(
                 ExitCode.MISMATCH,
                 "simulate.mismatch",
-                f"of {end.frames} frames, board and server answered {end.answered} together and "
-                f"{end.agreed} as the Python model does",
+                f"of {end.frames} frames, {end.answered} have a complete answer and {end.agreed} "
+                "that of the Python model",
                 hint=_DEFECT,
             )
         (folder / "result.json").write_text(end.model_dump_json())

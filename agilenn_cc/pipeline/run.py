@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from agilenn_cc.builds import BUILD_ROOT
-from agilenn_cc.cache import Cache, default_root, digest_bytes
+from agilenn_cc.cache import Cache, default_root
 from agilenn_cc.emit.server import emit_server
-from agilenn_cc.emit.writer import require_writable, write_tree
+from agilenn_cc.emit.writer import require_writable
 from agilenn_cc.pipeline.analysis import analyze
 from agilenn_cc.pipeline.auto_kernels import resolve_kernels
 from agilenn_cc.pipeline.budget import check_budget
 from agilenn_cc.pipeline.device import (
     CompileOptions,
-    Firmware,
     compile_device,
     emit_firmware,
     link_firmware,
 )
 from agilenn_cc.pipeline.events import Listener
-from agilenn_cc.pipeline.held_out import FILE as HELD_OUT_FILE
-from agilenn_cc.pipeline.held_out import HeldOut
 from agilenn_cc.pipeline.inputs import LazyDataset
 from agilenn_cc.pipeline.learned import Learned, quantise_split, train_split
+from agilenn_cc.pipeline.on_device import build_on_device
+from agilenn_cc.pipeline.output import write_build
 from agilenn_cc.pipeline.payload import measure_payload
 from agilenn_cc.pipeline.proof import held_out_frames, prove_answers, prove_tensors
 from agilenn_cc.pipeline.reporting import build_report
 from agilenn_cc.pipeline.stages import Stages, StopBuildError
-from agilenn_cc.pipeline.versions import versions
-from agilenn_cc.report.html import render_html
 from agilenn_cc.report.schema import Report
 from agilenn_cc.serve.metadata import ServerMeta
 from agilenn_cc.spec import Spec, load_spec
@@ -102,6 +98,10 @@ def _build(
     request: BuildRequest,
     stages: Stages,
 ) -> Report:
+    if spec.network.tflite is not None:
+        return build_on_device(
+            spec, target, directory, cache, request.options, request.frames, stages
+        )
     early = CompileOptions(request.options.kernels)
     check_budget(spec, analyze(spec, target, cache, stages.listen, early))
     data = LazyDataset(spec, stages.listen)
@@ -142,10 +142,8 @@ def _build(
 
     began = stages.start("verify")
     held_out = held_out_frames(learned, data, request.frames, cache)
-    proof, cached = prove_tensors(elf, firmware, learned, target, held_out, cache)
-    note = f"{proof.tensors} tensors x {proof.samples} images, all equal"
-    note += "" if proof.run else " on the host; this board is not emulated"
-    stages.done("verify", began, cached, note)
+    proof, cached = prove_tensors(elf, firmware, learned.model.graph, target, held_out, cache)
+    stages.done("verify", began, cached, proof.note)
 
     end, timeline = None, ""
     if target.mcu.emulated:
@@ -159,7 +157,9 @@ def _build(
     began = stages.start("report")
     report = build_report(spec, target, learned, program, elf, payload, proof, end)
     check_budget(spec, report)
-    _write(directory, spec, target, learned, firmware, server, held_out, report, timeline)
+    write_build(
+        directory, spec, target, learned.identity, firmware, server, held_out, report, timeline
+    )
     stages.done("report", began)
     return report
 
@@ -181,35 +181,3 @@ def _server_meta(spec: Spec, learned: Learned) -> ServerMeta:
         # Half the deadline leaves time to answer from the fragments that came.
         gap_ms=spec.link.deadline_ms / 2,
     )
-
-
-def _write(
-    directory: Path,
-    spec: Spec,
-    target: Target,
-    learned: Learned,
-    firmware: Firmware,
-    server: dict[str, bytes],
-    held_out: HeldOut,
-    report: Report,
-    timeline: str,
-) -> None:
-    files = {f"project/{name}": data for name, data in firmware.files.items()}
-    files |= {f"server/{name}": data for name, data in server.items()}
-    files[HELD_OUT_FILE] = held_out.to_bytes()
-    manifest = {
-        "format": 1,
-        "name": spec.name,
-        "target": target.name,
-        "seed": spec.seed,
-        "model": asdict(learned.identity),
-        "model_id": f"{learned.identity.model_id:08x}",
-        "spec": spec.canonical(),
-        "versions": versions(),
-        "phases": dict(firmware.program.phases),
-        "files": {name: digest_bytes(data) for name, data in sorted(files.items())},
-    }
-    files["report.json"] = report.to_json().encode()
-    files["report.html"] = render_html(report, timeline).encode()
-    files["manifest.json"] = (json.dumps(manifest, indent=2) + "\n").encode()
-    write_tree(files, directory, keep=("project/App/",))

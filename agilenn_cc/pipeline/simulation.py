@@ -96,7 +96,7 @@ def run_simulation(
         notify(StageDone("link", time.monotonic() - began, False))
         began = time.monotonic()
         notify(StageStarted("simulate"))
-        module = build.server_module if request.server else None
+        module = build.server_module if request.server and build.has_server else None
         phases = build.manifest["phases"]
         result = simulate_frames(elf, target, module, held_out, request, notify, phases)
         notify(StageDone("simulate", time.monotonic() - began, False))
@@ -158,7 +158,7 @@ def _judge(
     return SimulationResult(
         EndToEnd(
             frames=len(frames),
-            answered=int(combined.sum()),
+            answered=sum(frame.complete for frame in frames),
             agreed=int((answers == expected).sum()),
             accuracy=float((answers == held_out.labels[order]).mean()),
         ),
