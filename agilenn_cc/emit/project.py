@@ -18,7 +18,9 @@ from .registry import emitters
 from .render import render
 
 # Sample frames may take this much flash; there is always at least one.
-_SAMPLE_BYTES: Final = 32 * 1024
+_SAMPLE_BYTES: Final = 8 * 1024
+# A larger image is stored at a part of its size, and the example camera magnifies it.
+_IMAGE_BYTES: Final = 4 * 1024
 _VALUES_PER_LINE: Final = 20
 
 
@@ -84,10 +86,15 @@ def _samples(meta: DeploymentMeta) -> dict[str, bytes]:
         raise AgilennError.of(
             ExitCode.INTERNAL, "emit.samples", "the example camera needs a sample image"
         )
+    scale = _sample_scale(*images.shape[1:])
+    images = images[:, ::scale, ::scale]
     image_bytes = int(np.prod(images.shape[1:]))
     chosen = images[: max(1, _SAMPLE_BYTES // image_bytes)]
     values = {
         "count": len(chosen),
+        "rows": images.shape[1],
+        "columns": images.shape[2],
+        "scale": scale,
         "bytes": image_bytes,
         "images": [_byte_rows(image) for image in chosen],
     }
@@ -95,6 +102,13 @@ def _samples(meta: DeploymentMeta) -> dict[str, bytes]:
         "App/sample_images.cpp": render("sample_images.cpp.j2", **values),
         "App/sample_images.hpp": render("sample_images.hpp.j2", **values),
     }
+
+
+def _sample_scale(height: int, width: int, channels: int) -> int:
+    """Return the least divisor of both sides that makes an image small; else the greatest."""
+    divisors = [d for d in range(1, min(height, width) + 1) if height % d == width % d == 0]
+    small = (d for d in divisors if height * width * channels // d**2 <= _IMAGE_BYTES)
+    return next(small, divisors[-1])
 
 
 def _byte_rows(image: NDArray[np.uint8]) -> list[str]:
