@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from agilenn_cc.cache import Cache
+from agilenn_cc.errors import AgilennError, ExitCode
 from agilenn_cc.pipeline.auto_kernels import resolve_kernels
 from agilenn_cc.pipeline.budget import check_budget
 from agilenn_cc.pipeline.device import (
@@ -38,6 +39,13 @@ def build_on_device(
     Raises:
         AgilennError: as `run_build`.
     """
+    if stages.stop_after == "train":
+        raise AgilennError.of(
+            ExitCode.USAGE,
+            "build.no-training",
+            "there is no stage `train`: the network of network.tflite is trained already",
+            hint="stop after `quantise`, which imports and measures it",
+        )
     data = LazyDataset(spec, stages.listen)
     began = stages.start("data")
     stages.done("data", began, note=data.key[:12])

@@ -16,7 +16,7 @@ class Stages:
 
     def __init__(self, notify: Listener, stop_after: str | None) -> None:
         self._notify = notify
-        self._stop_after = stop_after
+        self.stop_after = stop_after
         self.cached: dict[str, bool] = {}
 
     def listen(self, event: Event) -> None:
@@ -24,7 +24,7 @@ class Stages:
         self._notify(event)
         if isinstance(event, StageDone):
             self.cached[event.stage] = event.cached
-            if event.stage == self._stop_after:
+            if event.stage == self.stop_after:
                 raise StopBuildError
 
     def start(self, stage: str) -> float:

@@ -115,10 +115,7 @@ class ReferenceSpec(Section):
 
 
 class NetworkSpec(Section):
-    """The split network: extractor and local net on the device, remote net on the server.
-
-    Or `tflite` alone: a network of your own that runs on the device as a whole.
-    """
+    """Extractor and local net on the device, remote net on the server; or `tflite` instead."""
 
     model_config = ConfigDict(
         json_schema_extra={"oneOf": [{"required": ["extractor"]}, {"required": ["tflite"]}]}

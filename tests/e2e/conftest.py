@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import site
 import subprocess
 import sys
@@ -40,6 +41,7 @@ split: {{top: 2, skewness: 0.6}}
 training: {{epochs: 4, reference_epochs: 2, learning_rate: 1e-2, batch: 64, steps: 2}}
 link: {{server: "192.168.1.10:5700", deadline: {DEADLINE_MS} ms}}
 """
+TFLITE_EXAMPLE = Path(__file__).parents[2] / "examples" / "tflite"
 COMMAND = (sys.executable, "-c", "from agilenn_cc.cli import main; main()")
 
 
@@ -135,6 +137,17 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
 def second_place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     """Another folder with another cache: nothing of the first build helps here."""
     return make_place(tmp_path_factory.mktemp("elsewhere") / "deeper" / "second")
+
+
+@pytest.fixture(scope="session")
+def tflite_place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """The .tflite example, its model made by the very lines of its page."""
+    place = make_place(tmp_path_factory.mktemp("tflite") / "example")
+    shutil.copy(TFLITE_EXAMPLE / "spec.yaml", place.spec)
+    page = (TFLITE_EXAMPLE / "README.md").read_text(encoding="utf-8")
+    code = page.partition("```python\n")[2].partition("```")[0]
+    subprocess.run([sys.executable, "-c", code], cwd=place.folder, capture_output=True, check=True)
+    return place
 
 
 @pytest.fixture(scope="session")
