@@ -102,6 +102,7 @@ def _complete(bare: Report, imported: Imported, proof: Proof, end: EndToEnd | No
                 emulated=proof.run is not None,
                 samples=proof.samples,
                 tensors=proof.tensors,
+                firmware_tensors=proof.firmware_tensors,
                 mismatches=0,  # a single one would have ended the build
                 tflite=TfliteAgreement.model_validate(imported.tflite),
             ),

@@ -11,6 +11,8 @@ from agilenn_cc.cache import Cache, digest, digest_bytes, digest_files, digest_r
 from agilenn_cc.emit.writer import write_tree
 from agilenn_cc.errors import AgilennError, ExitCode
 from agilenn_cc.ir import Graph
+from agilenn_cc.passes import Program
+from agilenn_cc.passes import compile as compile_program
 from agilenn_cc.pipeline.device import Firmware
 from agilenn_cc.pipeline.events import Listener
 from agilenn_cc.pipeline.held_out import HeldOut
@@ -28,10 +30,15 @@ _DEFECT = "this is a defect of agilenn-cc: please report it with the spec"
 
 @dataclasses.dataclass(frozen=True)
 class Proof:
-    """What was compared without a single difference; `run` is None for boards not emulated."""
+    """What was compared without a single difference; `run` is None for boards not emulated.
+
+    `firmware_tensors` of the `tensors` exist in the firmware's memory; the others, which its
+    kernels fold away, were compared in C++ that folds nothing.
+    """
 
     samples: int
     tensors: int
+    firmware_tensors: int
     run: ElfMeasurement | None = None
 
     @property
@@ -79,27 +86,43 @@ def prove_tensors(
         images = held_out.images
         host = verify_host(firmware.program, graph, images)
         _demand_equal("the C++ built for this computer", host.mismatches, host.first_mismatch)
-        proof = Proof(host.samples, host.tensors)
+        plain = verify_host(_unfolded(firmware.program, graph, target), graph, images)
+        _demand_equal("the portable C++", plain.mismatches, plain.first_mismatch)
+        tensors = max(host.tensors, plain.tensors)
+        proof = Proof(host.samples, tensors, host.tensors)
         if target.mcu.emulated:
             board = verify_elf(elf, firmware.program, graph, target, images)
             _demand_equal("the firmware in the emulator", board.mismatches, board.first_mismatch)
             run = ElfMeasurement(
                 board.phase_instructions, board.function_instructions, board.stack_bytes
             )
-            proof = Proof(board.samples, board.tensors, run)
+            proof = Proof(board.samples, tensors, board.tensors, run)
         (folder / "result.json").write_text(json.dumps(dataclasses.asdict(proof)))
 
     key = digest(
         {
             "firmware": firmware.key,
             "images": digest_bytes(held_out.images.tobytes()),
-            "code": digest_rooms("emulator", "verify", "ir"),
+            "code": digest_rooms("emulator", "verify", "ir", "kernels", "passes"),
         }
     )
     entry, cached = cache.get("verify", key, produce)
     stored = json.loads((entry / "result.json").read_text())
     run = stored["run"] and ElfMeasurement(**stored["run"])
-    return Proof(stored["samples"], stored["tensors"], run), cached
+    return Proof(stored["samples"], stored["tensors"], stored["firmware_tensors"], run), cached
+
+
+def _unfolded(program: Program, graph: Graph, target: Target) -> Program:
+    """Return the program in kernels that fold no operator into another: it holds every tensor."""
+    return compile_program(
+        graph,
+        target,
+        model_id=program.model_id,
+        alpha=1.0,
+        classes=program.classes,
+        levels=program.levels,
+        kernels="portable",
+    )
 
 
 def _demand_equal(what: str, mismatches: int, first: str | None) -> None:

@@ -81,6 +81,7 @@ def build_report(
                 emulated=proof.run is not None,
                 samples=proof.samples,
                 tensors=proof.tensors,
+                firmware_tensors=proof.firmware_tensors,
                 mismatches=0,  # a single one would have ended the build
                 tflite=TfliteAgreement.model_validate(learned.tflite),
             ),

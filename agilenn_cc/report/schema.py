@@ -147,6 +147,7 @@ class Verify(_Section):
     emulated: bool = Field(description="whether the very ELF was compared too")
     samples: int
     tensors: int
+    firmware_tensors: int = Field(description="those that the firmware holds in its memory")
     mismatches: int
     tflite: TfliteAgreement
 

@@ -146,7 +146,11 @@ def summary(report: Report, directory: Path) -> str:
         lines.append(
             f"proof       {report.verify.mismatches} mismatches in {report.verify.tensors} tensors "
             f"x {report.verify.samples} images: reference = host C++"
-            + (" = emulated board" if report.verify.emulated else "; the board is not emulated")
+            + (
+                f" = emulated board ({report.verify.firmware_tensors} tensors are held there)"
+                if report.verify.emulated
+                else "; the board is not emulated"
+            )
         )
     if report.end_to_end is not None:
         by = "board alone" if payload is None else "board and server together"
