@@ -123,7 +123,7 @@ def evaluate_import(spec: Spec, data: LazyDataset, cache: Cache, notify: Listene
     folder, cached = cache.get("import", key, produce)
     measured: dict[str, Any] = json.loads((folder / _MEASURED).read_text())
     answers = np.load(folder / _ANSWERS)
-    note = f"int8 accuracy {measured['accuracy']:.1%}, nothing trained"
+    note = f"int8 accuracy {measured['accuracy']:.1%}; {_pixel_range(model)}"
     notify(StageDone("quantise", time.monotonic() - began, cached, note))
     return Imported(
         model=model,
@@ -135,6 +135,13 @@ def evaluate_import(spec: Spec, data: LazyDataset, cache: Cache, notify: Listene
         sample_images=np.load(folder / SAMPLES),
         key=key,
     )
+
+
+def _pixel_range(model: QuantisedModel) -> str:
+    """Say what raw pixels mean to the network, which must be what they meant in its training."""
+    kind = model.graph.tensors[model.graph.inputs[0]]
+    low, high = (kind.scale * (value - kind.zero_point) for value in (-128, 127))
+    return f"pixels 0 to 255 mean {low:.3g} to {high:.3g}"
 
 
 def _answers(model: QuantisedModel, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
