@@ -25,12 +25,14 @@ def format_table(
     return "\n".join(lines) + "\n"
 
 
-def format_steps(name: str, rows: np.ndarray[tuple[int, int], np.dtype[np.int64]]) -> str:
-    """Return a LevelStep array; rows are (start, multiplier, addend)."""
+def format_lines(
+    name: str, what: str, rows: np.ndarray[tuple[int, int], np.dtype[np.int64]]
+) -> str:
+    """Return a Line array; rows are (start, multiplier, addend)."""
     lines = [
-        "// Per sent channel: initial accumulator, Q32 multiplier, addend.",
+        f"// {what}: initial sum, Q32 multiplier, addend.",
         "// clang-format off",
-        f"constexpr kernels::LevelStep {name}[{len(rows)}] = {{",
+        f"constexpr kernels::Line {name}[{len(rows)}] = {{",
     ]
     lines += ["    {" + ", ".join(str(int(value)) for value in row) + "}," for row in rows]
     return "\n".join([*lines, "};", "// clang-format on"]) + "\n"

@@ -140,7 +140,8 @@ def _struct(name: str, code: StageCode, output: str | None) -> str:
         ("kWeights", "int8_t", "kWeightTable"),
         ("kScales", "kernels::ChannelScale", "kScaleTable"),
         ("kIndexTable", "uint8_t", "kIndexTable"),
-        ("kSteps", "kernels::LevelStep", "kStepTable"),
+        ("kScales", "kernels::Line", "kScaleTable"),
+        ("kSteps", "kernels::Line", "kStepTable"),
         ("kLevelTable", "uint8_t", "kLevelTable"),
     ):
         if f"{element} {table}[" in code.tables:

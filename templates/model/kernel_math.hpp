@@ -90,9 +90,10 @@ AGILENN_INLINE typename Layer::Output rescale(int32_t accumulator, const Channel
     return static_cast<typename Layer::Output>(clamp<Layer::kLow, Layer::kHigh>(value));
 }
 
-// Per sent channel: int32 accumulator to a step of the level table.
-struct LevelStep {
-    int32_t start;       // initial accumulator
+// Per channel: a sum to its value by a straight line whose steps are exactly those of the
+// reference.
+struct Line {
+    int32_t start;       // initial sum
     int32_t multiplier;  // Q32
     int32_t addend;
 };
@@ -108,28 +109,36 @@ AGILENN_INLINE int32_t multiply_top_add(int32_t a, int32_t b, int32_t addend) {
 #endif
 }
 
-// value >> kShift, held within a byte.
-template <int kShift>
-AGILENN_INLINE uint32_t shift_to_byte(int32_t value) {
+// value >> kShift, held within kLow and kHigh.
+template <int32_t kLow, int32_t kHigh, int kShift>
+AGILENN_INLINE int32_t shift_and_clamp(int32_t value) {
 #if defined(__ARM_FEATURE_DSP)
-    uint32_t byte;
-    if constexpr (kShift == 0) {
-        asm("usat %0, #8, %1" : "=r"(byte) : "r"(value));
-    } else {
+    if constexpr (kShift > 0 && kLow == 0 && kHigh == 255) {
+        int32_t byte;
         asm("usat %0, #8, %1, asr %2" : "=r"(byte) : "r"(value), "I"(kShift));
+        return byte;
+    } else if constexpr (kShift > 0 && kLow == -128 && kHigh == 127) {
+        int32_t byte;
+        asm("ssat %0, #8, %1, asr %2" : "=r"(byte) : "r"(value), "I"(kShift));
+        return byte;
     }
-    return byte;
-#else
-    const int32_t shifted = value >> kShift;
-    return static_cast<uint32_t>(shifted < 0 ? 0 : shifted > 255 ? 255 : shifted);
 #endif
+    return clamp<kLow, kHigh>(value >> kShift);
 }
 
-// The symbol of a sent channel's accumulator: requantisation and quantiser in one, exactly.
+// Turns a sum into its output value, where the layer has exact lines.
 template <class Layer>
-AGILENN_INLINE uint8_t symbol_of(int32_t accumulator, const LevelStep& step, const uint8_t* table) {
-    const int32_t high = multiply_top_add(accumulator, step.multiplier, step.addend);
-    return table[shift_to_byte<Layer::kStepShift>(high)];
+AGILENN_INLINE typename Layer::Output rescale(int32_t sum, const Line& line) {
+    const int32_t high = multiply_top_add(sum, line.multiplier, line.addend);
+    return static_cast<typename Layer::Output>(
+        shift_and_clamp<Layer::kLow, Layer::kHigh, Layer::kLineShift>(high));
+}
+
+// The symbol of a sent channel's sum: requantisation and quantiser in one.
+template <class Layer>
+AGILENN_INLINE uint8_t symbol_of(int32_t sum, const Line& line, const uint8_t* table) {
+    const int32_t high = multiply_top_add(sum, line.multiplier, line.addend);
+    return table[shift_and_clamp<0, 255, Layer::kStepShift>(high)];
 }
 
 // The same pointer, of unknown origin: it is kept in a register, where the compiler would else add

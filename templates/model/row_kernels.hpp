@@ -69,18 +69,6 @@ AGILENN_INLINE int rows_needed(int row) {
     return needed < kHeight ? needed : kHeight;
 }
 
-// Results of a group of output channels: the first kKept stay on the device as values, the others
-// become symbols. All pointers are those of the group's first channel of either kind.
-template <class Layer>
-struct Group {
-    const int16_t* weights;
-    const ChannelScale* scales;
-    const LevelStep* steps;
-    typename Layer::Output* out;
-    uint8_t* symbols;
-    const uint8_t* table;
-};
-
 template <bool kFirst, class First, class Second>
 struct Choice {
     using Type = First;
@@ -89,6 +77,22 @@ struct Choice {
 template <class First, class Second>
 struct Choice<false, First, Second> {
     using Type = Second;
+};
+
+// What turns a layer's sums into values.
+template <class Layer>
+using ScaleOf = typename Choice<Layer::kLine, Line, ChannelScale>::Type;
+
+// Results of a group of output channels: the first kKept stay on the device as values, the others
+// become symbols. All pointers are those of the group's first channel of either kind.
+template <class Layer>
+struct Group {
+    const int16_t* weights;
+    const ScaleOf<Layer>* scales;
+    const Line* steps;
+    typename Layer::Output* out;
+    uint8_t* symbols;
+    const uint8_t* table;
 };
 
 template <int kCountValue, int kKeptValue>
@@ -155,7 +159,7 @@ AGILENN_INLINE void for_each_group(Visitor visit) {
 template <class Layer, bool kKept>
 struct Channel {
     static constexpr bool kStepped = !kKept && Layer::kStepped;
-    typename Choice<kStepped, LevelStep, ChannelScale>::Type constants;
+    typename Choice<kStepped, Line, ScaleOf<Layer>>::Type constants;
     typename Choice<kKept, typename Layer::Output, uint8_t>::Type* place;
     const uint8_t* table;
 
@@ -246,7 +250,7 @@ AGILENN_INLINE void convolve_depthwise_row(typename Layer::Output* out,
                                            const Window<Layer::kRows>& window) {
     const int16_t* first = Layer::kWeights + window.first * Layer::kTaps * Layer::kChannels;
     for (int channel = 0; channel < Layer::kChannels; ++channel) {
-        const ChannelScale scale = Layer::kScales[channel];
+        const auto scale = Layer::kScales[channel];
         for (int column = 0; column < Layer::kColumns; ++column) {
             const int16_t* weights = first + channel;
             int32_t sum = scale.start;
@@ -260,6 +264,59 @@ AGILENN_INLINE void convolve_depthwise_row(typename Layer::Output* out,
                 weights += Layer::kTaps * Layer::kChannels;
             }
             out[column * Layer::kOutputStep + channel] = rescale<Layer>(sum, scale);
+        }
+    }
+}
+
+// One row of a depthwise convolution with an even number of channels: a word holds two of them, and
+// two columns share each weight.
+template <class Layer, int kPixels>
+AGILENN_INLINE void convolve_depthwise_pixels(typename Layer::Output* out,
+                                              const Window<Layer::kRows>& window, int column,
+                                              int channel) {
+    constexpr int kStep = Layer::kStride * Layer::kPixelValues;
+    const auto* scales = Layer::kScales + channel;
+    const int16_t* weights =
+        Layer::kWeights + window.first * Layer::kTaps * Layer::kChannels + channel;
+    int32_t sums[kPixels][2];
+    for (int pixel = 0; pixel < kPixels; ++pixel) {
+        sums[pixel][0] = scales[0].start;
+        sums[pixel][1] = scales[1].start;
+    }
+    for (int row = 0; row < window.count; ++row) {
+        const int16_t* values = window.rows[row] + column * kStep + channel;
+#pragma GCC unroll 8
+        for (int tap = 0; tap < Layer::kTaps; ++tap) {
+            const uint32_t weight = load_pair(weights);
+            weights += Layer::kChannels;
+            for (int pixel = 0; pixel < kPixels; ++pixel) {
+                const uint32_t value =
+                    load_pair(values + pixel * kStep + tap * Layer::kPixelValues);
+                sums[pixel][0] += static_cast<int16_t>(value) * static_cast<int16_t>(weight);
+                sums[pixel][1] +=
+                    static_cast<int16_t>(value >> 16) * static_cast<int16_t>(weight >> 16);
+            }
+        }
+    }
+    for (int i = 0; i < 2; ++i) {
+        const auto scale = scales[i];
+        for (int pixel = 0; pixel < kPixels; ++pixel) {
+            out[(column + pixel) * Layer::kOutputStep + channel + i] =
+                rescale<Layer>(sums[pixel][i], scale);
+        }
+    }
+}
+
+template <class Layer>
+AGILENN_INLINE void convolve_depthwise_pairs_row(typename Layer::Output* out,
+                                                 const Window<Layer::kRows>& window) {
+    for (int channel = 0; channel < Layer::kChannels; channel += 2) {
+        int column = 0;
+        for (; column + 2 <= Layer::kColumns; column += 2) {
+            convolve_depthwise_pixels<Layer, 2>(out, window, column, channel);
+        }
+        if constexpr (Layer::kColumns % 2 != 0) {
+            convolve_depthwise_pixels<Layer, 1>(out, window, column, channel);
         }
     }
 }
@@ -322,6 +379,7 @@ template <class Layer, class Value>
 AGILENN_INLINE void accumulate_channels(int32_t* sums, const Value* row) {
     for (int channel = 0; channel < Layer::kChannels; ++channel) {
         int32_t sum = sums[channel];
+#pragma GCC unroll 16
         for (int column = 0; column < Layer::kColumns; ++column) {
             sum += row[column * Layer::kPixelValues + channel];
         }
@@ -449,6 +507,7 @@ AGILENN_INLINE void expand_pixels(Output* out, const uint8_t* pixels) {
 // weights are ordered.
 template <int kPixelBytes, int kGroup, int kGroupStep, int kZero = 128>
 AGILENN_INLINE void expand_windows(int16_t* out, const uint8_t* pixels) {
+#pragma GCC unroll 4
     for (int group = 0; group < kPixelBytes / kGroup; ++group) {
 #pragma GCC unroll 4
         for (int i = 0; i + 4 <= kGroup; i += 4) {

@@ -265,12 +265,12 @@ AGILENN_LOOP void multiply_tile_pair(int32_t (&sums)[16][3][2], const int16_t* v
 }
 #endif
 
-// The two outputs of one row of a tile. Sums are four times the true ones: those of values are
-// halved for `rescale`.
+// The two outputs of one row of a tile. Where values are rescaled as the reference does, sums are
+// four times the true ones, and `rescale` takes twice.
 template <class Layer, bool kKept>
 AGILENN_INLINE void store_tile_row(const Channel<Layer, kKept>& channel, int column, int row,
                                    const uint32_t (&values)[4]) {
-    constexpr int kHalve = Channel<Layer, kKept>::kStepped ? 0 : 1;
+    constexpr int kHalve = Layer::kLine || Channel<Layer, kKept>::kStepped ? 0 : 1;
     const auto left = static_cast<int32_t>(values[0] + values[1] + values[2]);
     const auto right = static_cast<int32_t>(values[1] - values[2] - values[3]);
     channel.store(column, left >> kHalve, row);

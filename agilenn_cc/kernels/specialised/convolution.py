@@ -8,9 +8,8 @@ from numpy.typing import NDArray
 from agilenn_cc.ir.ops import Conv2D, DepthwiseConv2D
 from agilenn_cc.ir.types import TensorType
 from agilenn_cc.kernels.base import LayoutWish, StageCode, StageContext, block_order
-from agilenn_cc.kernels.scaling import layer_scaling
 from agilenn_cc.kernels.specialised.outputs import generate_outputs, stage_call
-from agilenn_cc.kernels.tables import format_scales, format_table
+from agilenn_cc.kernels.tables import format_table
 
 CHANNEL_GROUP = 3
 """Output channels that share the loaded activations; with two columns they fill the registers."""
@@ -22,19 +21,31 @@ def _round_up(value: int, step: int) -> int:
     return -(-value // step) * step
 
 
-def convolution_wish(op: Conv2D, source: TensorType, is_input: bool) -> LayoutWish:
-    """Ask for margins instead of padding, and for pixels that begin at whole words.
+def block_wish(
+    op: Conv2D | DepthwiseConv2D, source: TensorType, is_input: bool
+) -> LayoutWish | None:
+    """Lay the pixels out window by window, where windows neither overlap nor need padding.
 
-    Where windows neither overlap nor need padding, the pixels of the image are laid out window by
-    window instead: a window is one run, and nothing is copied for it later.
+    Then a window is one run, and nothing is copied for it later.
     """
-    _, rows, columns, channels = op.weights.shape
-    window_values = rows * columns * channels
+    rows, columns = op.weights.shape[1:3] if isinstance(op, Conv2D) else op.weights.shape[:2]
     whole = source.shape[0] % rows == 0 and source.shape[1] % columns == 0
     if is_input and op.stride == (rows, columns) and not any(op.padding) and rows > 1 and whole:
-        values = _round_up(window_values, VALUE_GROUP)
+        values = _round_up(rows * columns * source.channels, VALUE_GROUP)
         return LayoutWish(0, 0, False, 0, rows, columns, values)
+    return None
+
+
+def convolution_wish(op: Conv2D) -> LayoutWish:
+    """Ask for margins instead of padding, and for pixels that begin at whole words."""
     return LayoutWish(op.padding[2], op.padding[3], even_pixels=True, slack=VALUE_GROUP)
+
+
+def times(factors: NDArray[np.int64]) -> str:
+    """Return how a comment says by what the weights of each channel are multiplied."""
+    if int(factors.min()) == int(factors.max()):
+        return f" x {factors[0]}" if factors[0] > 1 else ""
+    return f" x {factors.min()} to {factors.max()}, by channel"
 
 
 def interleave(kernels: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -79,13 +90,10 @@ def _common_traits(context: StageContext) -> tuple[tuple[str, str], ...]:
 
 def generate_convolution(context: StageContext, op: Conv2D) -> StageCode:
     """Return the stage of a convolution: multiply-accumulate runs of paired int16 values."""
-    scaling = layer_scaling(
-        op, context.source, context.output, centred=context.output_layout.centred
-    )
-    runs = _runs(op, context) * scaling.factor
+    runs = _runs(op, context)
+    outputs = generate_outputs(context, op, unit=1, weights=runs)
     block = context.source_layout.block_rows > 1
-    weights = interleave(runs)
-    outputs = generate_outputs(context, op, scaling, scaling.factor)
+    weights = interleave(runs * outputs.factors[:, None, None])
     traits = (
         *_common_traits(context),
         ("int kRows", str(runs.shape[1])),
@@ -93,12 +101,12 @@ def generate_convolution(context: StageContext, op: Conv2D) -> StageCode:
         ("int kStride", "1" if block else str(op.stride[1])),
         *outputs.traits,
     )
-    doubled = ", doubled" if scaling.lean else ""
+    order = "[channel group][kernel row][run of four][channel][value]"
     tables = format_table(
         "int16_t",
         "kWeightTable",
         weights,
-        f"Weights{doubled}: [channel group][kernel row][run of four][channel][value].",
+        f"Weights{times(outputs.factors)}: {order}.",
         alignment=8,
     )
     return StageCode(
@@ -109,30 +117,55 @@ def generate_convolution(context: StageContext, op: Conv2D) -> StageCode:
     )
 
 
+def as_dense(op: DepthwiseConv2D) -> Conv2D:
+    """Return the same operator with weights for all pairs of channels, most of them zero.
+
+    For the few channels of an image, pairs of products are worth more than the zeros among them.
+    """
+    rows, columns, channels = op.weights.shape
+    weights = np.zeros((channels, rows, columns, channels), dtype=np.int8)
+    for channel in range(channels):
+        weights[channel, :, :, channel] = op.weights[:, :, channel]
+    return Conv2D(
+        op.name,
+        op.inputs,
+        op.output,
+        weights,
+        op.bias,
+        op.multiplier,
+        op.shift,
+        op.stride,
+        op.padding,
+        op.clamp,
+    )
+
+
 def generate_depthwise(context: StageContext, op: DepthwiseConv2D) -> StageCode:
     """Return the stage of a depthwise convolution."""
-    scaling = layer_scaling(
-        op, context.source, context.output, centred=context.output_layout.centred
-    )
-    weights = op.weights.astype(np.int64) * scaling.factor
+    if context.source_layout.block_rows > 1:
+        return generate_convolution(context, as_dense(op))
+    weights = op.weights.astype(np.int64)
+    outputs = generate_outputs(context, op, unit=1, weights=weights.transpose(2, 0, 1))
+    weights = weights * outputs.factors
+    paired = context.output_layout.channels % 2 == 0 and context.source_layout.pixel_values % 2 == 0
+    kernel = "convolve_depthwise_pairs_row" if paired else "convolve_depthwise_row"
     traits = (
         *_common_traits(context),
-        ("int kChannels", str(context.output_layout.channels)),
         ("int kRows", str(op.weights.shape[0])),
         ("int kTaps", str(op.weights.shape[1])),
         ("int kStride", str(op.stride[1])),
-        *scaling.traits(),
+        *outputs.traits,
     )
     tables = format_table(
         "int16_t",
         "kWeightTable",
         weights.ravel(),
-        "Weights: [kernel row][kernel column][channel].",
+        f"Weights{times(outputs.factors)}: [kernel row][kernel column][channel].",
         alignment=8,
-    ) + format_scales("kScaleTable", scaling.rows)
+    )
     return StageCode(
         traits,
-        "kernels::convolve_depthwise_row<Layer>(out, window);",
-        tables,
-        weights.size * 2 + len(scaling.rows) * 16,
+        f"kernels::{kernel}<Layer>(out, window);",
+        tables + outputs.tables,
+        weights.size * 2 + outputs.bytes,
     )

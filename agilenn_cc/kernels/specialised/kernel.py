@@ -6,6 +6,7 @@ from agilenn_cc.ir.ops import AveragePool, Conv2D, DepthwiseConv2D, MaxPool, Op,
 from agilenn_cc.ir.types import TensorType
 from agilenn_cc.kernels.base import Blocking, LayoutWish, StageCode, StageContext
 from agilenn_cc.kernels.specialised.convolution import (
+    block_wish,
     convolution_wish,
     generate_convolution,
     generate_depthwise,
@@ -13,6 +14,9 @@ from agilenn_cc.kernels.specialised.convolution import (
 from agilenn_cc.kernels.specialised.pairs import generate_pairs, suits_pairs
 from agilenn_cc.kernels.specialised.pooling import generate_pool
 from agilenn_cc.kernels.specialised.tiles import ROWS, generate_tiles, suits_tiles
+
+MAX_DENSE_CHANNELS = 4
+"""A depthwise convolution of an image with more is computed channel by channel."""
 
 
 class SpecialisedKernel:
@@ -28,8 +32,14 @@ class SpecialisedKernel:
 
     def wish(self, op: Op, source: TensorType, is_input: bool) -> LayoutWish:
         """Return the layout wanted for the operator's input rows."""
+        if isinstance(op, Conv2D | DepthwiseConv2D):
+            blocks = block_wish(op, source, is_input)
+            if blocks is not None and (
+                isinstance(op, Conv2D) or source.channels <= MAX_DENSE_CHANNELS
+            ):
+                return blocks
         if isinstance(op, Conv2D):
-            return convolution_wish(op, source, is_input)
+            return convolution_wish(op)
         window = window_of(op)
         assert window is not None
         _, _, padding = window

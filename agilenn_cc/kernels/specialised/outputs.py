@@ -1,67 +1,124 @@
-"""What becomes of a convolution's sums: values that stay, and symbols of the sent channels."""
+"""What becomes of a layer's sums: values that stay, and symbols of the sent channels."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from agilenn_cc.ir.ops import Conv2D
+from agilenn_cc.ir.ops import Lookup
 from agilenn_cc.kernels.base import StageContext
-from agilenn_cc.kernels.scaling import Scaling
-from agilenn_cc.kernels.steps import level_steps
-from agilenn_cc.kernels.tables import format_scales, format_steps, format_table
+from agilenn_cc.kernels.lines import Factors, Lines, WindowOp, fit_lines, possible_factors
+from agilenn_cc.kernels.scaling import layer_scaling
+from agilenn_cc.kernels.tables import format_lines, format_scales, format_table
 
 SCALE_BYTES = 16
-STEP_BYTES = 12
+LINE_BYTES = 12
 LEVEL_BYTES = 256
+LEVEL_OFFSET = 128
+"""The table of levels begins with that of feature value -128."""
+
+Traits = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """Constants of a layer's outputs: members of its struct, tables, their bytes."""
+    """Constants of a layer's outputs: members of its struct, tables, their bytes.
 
-    traits: tuple[tuple[str, str], ...]
+    The kernel's weights are to be multiplied by `factors`, int64 [channels].
+    """
+
+    traits: Traits
     tables: str
     bytes: int
+    factors: NDArray[np.int64]
 
 
-def generate_outputs(context: StageContext, op: Conv2D, scaling: Scaling, factor: int) -> Outputs:
-    """Return the constants for accumulators of `factor` times the true ones.
+def generate_outputs(
+    context: StageContext, op: WindowOp, unit: int, weights: NDArray[np.int64]
+) -> Outputs:
+    """Return the constants for a kernel whose sums are `unit` (1, 2 or 4) times the true ones.
 
-    With a quantiser, sent channels go by exact steps; where there are none, by the table of their
-    requantised value.
+    `weights` [channels, ...] are those that it uses. All channels go by exact lines if there are
+    such; else the values are rescaled as the reference does, and symbols go by lines or by the
+    table of their rescaled value.
     """
     layout = context.output_layout
-    stored = layout.channels
-    lookup = context.quantiser
-    traits = (
+    sent = range(layout.channels, len(op.bias))
+    traits: Traits = (
         ("int kChannels", str(len(op.bias))),
-        ("int kStored", str(stored)),
+        ("int kStored", str(layout.channels)),
         ("int kOutputRow", str(layout.row_values)),
-        ("int kSymbolRow", str((len(op.bias) - stored) * layout.columns)),
-        *scaling.traits(),
+        ("int kSymbolRow", str(len(sent) * layout.columns)),
     )
-    if lookup is None:
-        tables = format_scales("kScaleTable", scaling.rows)
-        return Outputs((*traits, ("bool kStepped", "false")), tables, stored * SCALE_BYTES)
-    steps = level_steps(op, lookup, context.source, context.output, stored, factor)
-    if steps is None:
-        offset = context.output.zero_point if layout.centred else 0
-        traits += (("bool kStepped", "false"), ("int kTableOffset", str(offset)))
-        by_byte = lookup.table[(np.arange(256) + 128) % 256]
-        comment = "Index of each feature value, by the value's byte (two's complement)."
-        tables = format_scales("kScaleTable", scaling.rows)
-        tables += format_table("uint8_t", "kLevelTable", by_byte, comment)
-        return Outputs(traits, tables, len(op.bias) * SCALE_BYTES + LEVEL_BYTES)
-    traits += (("bool kStepped", "true"), ("int kStepShift", str(steps.shift)))
-    tables = (
-        format_scales("kScaleTable", scaling.rows[:stored])
-        + format_steps("kStepTable", steps.rows)
-        + format_table("uint8_t", "kLevelTable", steps.table, "Index of each feature value + 128.")
+    peaks = np.abs(weights.reshape(len(weights), -1)).max(axis=1)
+    possible = possible_factors(op, context.source, unit, peaks)
+    scaling = layer_scaling(op, context.source, context.output, centred=layout.centred)
+    lines = _value_lines(context, op, possible) if scaling.rectified else None
+    steps = _level_lines(context, op, sent, possible)
+    if lines is not None and (steps is not None or not sent):
+        tables = format_lines("kScaleTable", "Per channel", lines.rows)
+        traits += (*scaling.traits(), ("bool kLine", "true"), ("int kLineShift", str(lines.shift)))
+        size = len(lines.rows) * LINE_BYTES
+        chosen = [lines.factors] if steps is None else [lines.factors, steps.factors]
+        factors = np.concatenate(chosen) // unit
+    else:
+        factors = np.full(len(op.bias), max(scaling.factor // unit, 1), dtype=np.int64)
+        steps = _level_lines(context, op, sent, Factors(unit * factors, unit * factors))
+        rows = scaling.rows * np.array([max(unit // scaling.factor, 1), 1, 1, 1])
+        rows = rows[: layout.channels] if steps is not None else rows
+        tables = format_scales("kScaleTable", rows)
+        traits += (*scaling.traits(), ("bool kLine", "false"))
+        size = len(rows) * SCALE_BYTES
+    traits += (("bool kStepped", "true" if steps is not None else "false"),)
+    if context.quantiser is not None:
+        level_traits, level_tables = _levels(context, context.quantiser, op.clamp, steps)
+        traits, tables = traits + level_traits, tables + level_tables
+        size += LEVEL_BYTES + (len(steps.rows) * LINE_BYTES if steps is not None else 0)
+    return Outputs(traits, tables, size, factors)
+
+
+def _value_lines(context: StageContext, op: WindowOp, factors: Factors) -> Lines | None:
+    low, high = op.clamp
+    values = np.arange(low + 1, high + 1, dtype=np.int64)
+    base = context.output.zero_point if context.output_layout.centred else 0
+    channels = range(context.output_layout.channels)
+    return fit_lines(op, context.source, context.output, channels, values, values - base, factors)
+
+
+def level_table(quantiser: Lookup, clamp: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return the index of each feature value -128 .. 127, clamped."""
+    values = np.clip(np.arange(-128, 128), *clamp)
+    return quantiser.table[values + LEVEL_OFFSET].astype(np.uint8)
+
+
+def _level_lines(
+    context: StageContext, op: WindowOp, sent: range, factors: Factors
+) -> Lines | None:
+    if context.quantiser is None:
+        return None
+    table = level_table(context.quantiser, op.clamp)
+    places = np.flatnonzero(np.diff(table.astype(np.int64))).astype(np.int64) + 1
+    return fit_lines(
+        op, context.source, context.output, sent, places - LEVEL_OFFSET, places, factors
     )
-    size = stored * SCALE_BYTES + len(steps.rows) * STEP_BYTES + LEVEL_BYTES
-    return Outputs(traits, tables, size)
+
+
+def _levels(
+    context: StageContext, quantiser: Lookup, clamp: tuple[int, int], steps: Lines | None
+) -> tuple[Traits, str]:
+    if steps is not None:
+        tables = format_lines("kStepTable", "Per sent channel", steps.rows)
+        comment = "Index of each feature value + 128."
+        tables += format_table("uint8_t", "kLevelTable", level_table(quantiser, clamp), comment)
+        return (("int kStepShift", str(steps.shift)),), tables
+    offset = context.output.zero_point if context.output_layout.centred else 0
+    by_byte = quantiser.table[(np.arange(256) + 128) % 256]
+    comment = "Index of each feature value, by the value's byte (two's complement)."
+    return (("int kTableOffset", str(offset)),), format_table(
+        "uint8_t", "kLevelTable", by_byte, comment
+    )
 
 
 def stage_call(kernel: str, context: StageContext, *arguments: str) -> str:

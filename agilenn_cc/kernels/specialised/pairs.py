@@ -45,17 +45,16 @@ def generate_pairs(context: StageContext, op: Conv2D) -> StageCode:
     """Return the stage; its scratch holds the transformed rows of one window."""
     output, pixel_values = context.output_layout, context.source_layout.pixel_values
     filters, rows, _, channels = op.weights.shape
-    scaling = layer_scaling(op, context.source, context.output, centred=output.centred)
     transformed = np.einsum("pk,orkc->oprc", FILTER_TRANSFORM, op.weights.astype(np.int64))
     run_values = -(-channels // VALUE_GROUP) * VALUE_GROUP
     runs = np.pad(
         transformed.reshape(filters, POSITIONS * rows, channels),
         ((0, 0), (0, 0), (0, run_values - channels)),
     )
-    weights = interleave(runs)
+    outputs = generate_outputs(context, op, unit=2, weights=runs)
+    weights = interleave(runs * outputs.factors[:, None, None])
     pairs = output.columns // 2
     row_values = POSITIONS * pairs * pixel_values
-    outputs = generate_outputs(context, op, scaling, factor=2)
     traits = (
         ("int kColumns", str(output.columns)),
         ("int kPairs", str(pairs)),

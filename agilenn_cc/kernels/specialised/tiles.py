@@ -8,8 +8,6 @@ the way: the result is exact modulo 2^32, and four times the accumulator's bound
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from agilenn_cc.ir.ops import Conv2D
@@ -54,7 +52,6 @@ def generate_tiles(context: StageContext, op: Conv2D) -> StageCode:
     """Return the stage; its scratch holds the transform of a block of tiles."""
     output, pixel_values = context.output_layout, context.source_layout.pixel_values
     filters, _, _, channels = op.weights.shape
-    scaling = layer_scaling(op, context.source, context.output, centred=output.centred)
     transformed = np.einsum(
         "ir,jc,orck->oijk", FILTER_TRANSFORM, FILTER_TRANSFORM, op.weights.astype(np.int64)
     )
@@ -63,10 +60,8 @@ def generate_tiles(context: StageContext, op: Conv2D) -> StageCode:
         transformed.reshape(filters, POSITIONS, channels),
         ((0, 0), (0, 0), (0, run_values - channels)),
     )
-    weights = interleave(runs)
-    # `rescale` halves the sums first, so that they start from twice its bias.
-    rows_of_scales = scaling.rows * np.array([FACTOR // scaling.factor, 1, 1, 1])
-    outputs = generate_outputs(context, op, replace(scaling, rows=rows_of_scales), FACTOR)
+    outputs = generate_outputs(context, op, FACTOR, weights=runs)
+    weights = interleave(runs * outputs.factors[:, None, None])
     pairs = output.columns // 4
     block = min(BLOCK_PAIRS, pairs)
     traits = (
