@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import io
 import warnings
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from agilenn_cc.data.source import Request, Shape
+from agilenn_cc.data.source import Pixels, Request, Shape
 from agilenn_cc.errors import AgilennError, ExitCode
 
 _REPORT_EVERY = 500
 _MAX_REPORTED = 20
+_DAMAGED = (OSError, ValueError, SyntaxError, EOFError, BadZipFile, zlib.error)
 
 
 def fit_image(image: Image.Image, shape: Shape) -> npt.NDArray[np.uint8]:
@@ -142,6 +145,52 @@ class BlobPixels:
                 ) from None
             _report(request, f"decoding {self.file.name}", place + 1, len(indices))
         return images
+
+
+@dataclass(frozen=True, eq=False)
+class ZipPixels:
+    """Image files in a ZIP archive, read without unpacking it."""
+
+    file: Path
+    members: tuple[str, ...]
+    key: str
+
+    def load(self, indices: npt.NDArray[np.int64], request: Request) -> npt.NDArray[np.uint8]:
+        """Return the chosen images at the wanted size."""
+        images = np.empty((len(indices), *request.shape), np.uint8)
+        with ZipFile(self.file) as archive:
+            for place, index in enumerate(indices):
+                name = self.members[index]
+                try:
+                    images[place] = _decode(io.BytesIO(archive.read(name)), request.shape)
+                except (
+                    OSError,
+                    ValueError,
+                    SyntaxError,
+                    EOFError,
+                    BadZipFile,
+                    zlib.error,
+                ) as error:
+                    raise request.error(
+                        self.key,
+                        f"{name} in {self.file} cannot be read: {_reason(error)}",
+                        "get the archive anew",
+                        "data.corrupt-image",
+                    ) from None
+                _report(request, f"decoding {self.file.name}", place + 1, len(indices))
+        return images
+
+
+@dataclass(frozen=True, eq=False)
+class Reordered:
+    """The images of other pixels in another order: image i is the image `order[i]` of `pixels`."""
+
+    pixels: Pixels
+    order: npt.NDArray[np.int64]
+
+    def load(self, indices: npt.NDArray[np.int64], request: Request) -> npt.NDArray[np.uint8]:
+        """Return the chosen images at the wanted size."""
+        return self.pixels.load(self.order[indices], request)
 
 
 def _decode(source: Path | io.BytesIO, shape: Shape) -> npt.NDArray[np.uint8]:

@@ -14,6 +14,9 @@ from agilenn_cc.spec.check import DATASETS_GROUP
 _BUILT_IN = (
     EntryPoint("digits", "agilenn_cc.data.digits:DIGITS", DATASETS_GROUP),
     EntryPoint("cifar10", "agilenn_cc.data.cifar10:CIFAR10", DATASETS_GROUP),
+    EntryPoint("cifar100", "agilenn_cc.data.cifar100:CIFAR100", DATASETS_GROUP),
+    EntryPoint("svhn", "agilenn_cc.data.svhn:SVHN", DATASETS_GROUP),
+    EntryPoint("imagenet200", "agilenn_cc.data.imagenet200:IMAGENET200", DATASETS_GROUP),
 )
 
 

@@ -21,7 +21,13 @@ from agilenn_cc.spec.fields import (
 from agilenn_cc.spec.layers import Dense, GlobalAveragePool, MobileNetV2, output_shape
 from agilenn_cc.spec.source import Document
 
-KNOWN_IMAGES: dict[str, tuple[int, int, int]] = {"digits": (8, 8, 1), "cifar10": (32, 32, 3)}
+KNOWN_IMAGES: dict[str, tuple[int, int, int]] = {
+    "digits": (8, 8, 1),
+    "cifar10": (32, 32, 3),
+    "cifar100": (32, 32, 3),
+    "svhn": (32, 32, 3),
+    "imagenet200": (64, 64, 3),
+}
 """Native (height, width, channels) of the data sets that the package knows by name."""
 
 BUILTIN_REFERENCES = ("builtin", "efficientnetv2-s")
@@ -53,7 +59,10 @@ class DatasetSpec(Section):
 
     name: str | None = Field(
         None,
-        description="A data set known by name: `digits`, `cifar10`, or one of an installed plugin.",
+        description=(
+            "A data set known by name: `digits`, `cifar10`, `cifar100` (fine labels), `svhn` "
+            "(cropped digits), `imagenet200` (Tiny-ImageNet), or one of an installed plugin."
+        ),
     )
     images: str | None = Field(
         None,
