@@ -6,7 +6,9 @@ import contextlib
 import json
 import logging
 import os
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -135,6 +137,11 @@ _build_argument = click.argument(
 )
 
 
+def _terminate(number: int, _frame: object) -> NoReturn:
+    """Leave as an exception does, so that a server that was started is stopped too."""
+    sys.exit(128 + number)
+
+
 def _compile_options(kernels: str | None, passes: tuple[str, ...]) -> CompileOptions:
     from agilenn_cc.ir import Graph, format_graph
     from agilenn_cc.passes.pipeline import pass_names
@@ -160,6 +167,8 @@ def main() -> None:
     Exit codes: 0 ok, 1 internal error, 2 usage, 3 spec, 4 unsupported, 5 budget exceeded,
     6 mismatch, 7 external tool, 130 interrupted.
     """
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _terminate)
 
 
 @main.command()

@@ -22,6 +22,7 @@ from agilenn_cc.emulator.gpio import GpioPort
 from agilenn_cc.emulator.memory_map import FLASH_BASE, FLASH_SIZE, region_at
 from agilenn_cc.emulator.pwr import Pwr
 from agilenn_cc.emulator.rcc import HSI_HZ, Rcc
+from agilenn_cc.emulator.signals import deferred_signals
 from agilenn_cc.emulator.systick import SysTick
 from agilenn_cc.emulator.usart import Usart
 from agilenn_cc.emulator.virtual_time import PICOSECONDS, VirtualTime
@@ -281,16 +282,17 @@ class EmulatedBoard:
         cpu.instruction_budget = time.executed + max_instructions
         cpu.time_limit_ps = None if seconds is None else time.now_ps + int(seconds * PICOSECONDS)
         self._until = until
-        while not cpu.stop_requested:
-            cpu.step()
-            if cpu.time_limit_ps is not None and time.now_ps >= cpu.time_limit_ps:
-                break
-            if time.executed >= cpu.instruction_budget:
-                raise cpu.error(
-                    "runaway",
-                    f"{max_instructions} instructions ran and the expected end did not come",
-                    "last console line: " + (self.console_lines or ["none"])[-1],
-                )
+        with deferred_signals(self.stop):
+            while not cpu.stop_requested:
+                cpu.step()
+                if cpu.time_limit_ps is not None and time.now_ps >= cpu.time_limit_ps:
+                    break
+                if time.executed >= cpu.instruction_budget:
+                    raise cpu.error(
+                        "runaway",
+                        f"{max_instructions} instructions ran and the expected end did not come",
+                        "last console line: " + (self.console_lines or ["none"])[-1],
+                    )
 
     def stop(self) -> None:
         """Make `run` return; may be called from any callback."""
