@@ -11,12 +11,15 @@ from agilenn_cc.emulator.signals import deferred_signals
 
 def test_an_interrupt_asks_to_stop_and_is_raised_after_the_block() -> None:
     asked: list[str] = []
-    reached = False
-    with pytest.raises(KeyboardInterrupt), deferred_signals(lambda: asked.append("stop")):
-        os.kill(os.getpid(), signal.SIGINT)
-        reached = True
-    assert asked == ["stop"]
-    assert reached
+
+    def work() -> None:
+        with deferred_signals(lambda: asked.append("stop")):
+            os.kill(os.getpid(), signal.SIGINT)
+            asked.append("went on")
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert asked == ["stop", "went on"]
 
 
 def test_the_former_handler_gets_the_signal_and_stays() -> None:
