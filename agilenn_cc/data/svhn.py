@@ -75,8 +75,8 @@ SVHN = Svhn()
 
 def _records(file: Path, request: Request) -> Records:
     """Read `X` uint8 [32,32,3,N] and `y` [N,1], where 10 stands for the digit 0."""
-    from scipy.io import loadmat  # type: ignore[import-untyped]
-    from scipy.io.matlab import MatReadError  # type: ignore[import-untyped]
+    from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
 
     hint = f"get {file.name} anew from {_SITE} (format 2, cropped digits)"
     try:
