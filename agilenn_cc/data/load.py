@@ -59,7 +59,7 @@ def load_dataset(
         _decode(validation_records, validation, request),
         _decode(test_records, test, request),
     )
-    name = config.name or Path(config.images or config.npz or "").stem
+    name = config.name or Path(config.images or config.npz or config.audio or "").stem
     return Dataset(name, raw.classes, *splits, fingerprint(raw.classes, splits))
 
 
@@ -111,7 +111,8 @@ def _check_classes(
     request: Request,
 ) -> None:
     """Refuse a training set in which a class has no image."""
-    key = next(key for key in ("images", "npz", "name") if getattr(request.config, key) is not None)
+    keys = ("images", "npz", "audio", "name")
+    key = next(key for key in keys if getattr(request.config, key) is not None)
     if len(classes) < 2:
         hint = "a classifier needs at least two"
         raise request.error(key, "the data has only one class", hint, "data.one-class")

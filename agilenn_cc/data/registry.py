@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.metadata import EntryPoint, entry_points
 
+from agilenn_cc.data.audio import AUDIO
 from agilenn_cc.data.folder import IMAGES
 from agilenn_cc.data.npz import NPZ
 from agilenn_cc.data.source import DatasetSource, Request
@@ -30,6 +31,8 @@ def find_source(request: Request) -> DatasetSource:
         return IMAGES
     if request.config.npz is not None:
         return NPZ
+    if request.config.audio is not None:
+        return AUDIO
     name = request.config.name or ""
     known = {point.name: point for point in (*entry_points(group=DATASETS_GROUP), *_BUILT_IN)}
     if name not in known:

@@ -72,12 +72,13 @@ class _Checker:
 
     def dataset(self) -> Iterator[Diagnostic]:
         dataset = self.spec.dataset
-        sources = [key for key in ("name", "images", "npz") if getattr(dataset, key) is not None]
+        keys = ("name", "images", "npz", "audio")
+        sources = [key for key in keys if getattr(dataset, key) is not None]
         if len(sources) != 1:
             given = " and ".join(f"`{key}`" for key in sources) or "none of them"
             yield self.error(
                 f"dataset.{sources[-1]}" if sources else "dataset",
-                f"`dataset` takes one of `name`, `images` and `npz`, and here is {given}",
+                f"`dataset` takes one of `name`, `images`, `npz` and `audio`, and here is {given}",
                 "keep one of them" if sources else "add for example `name: digits`",
             )
             return

@@ -55,7 +55,7 @@ class Limit(Section):
 
 
 class DatasetSpec(Section):
-    """Where the images come from: exactly one of `name`, `images` and `npz`."""
+    """Where the images come from: exactly one of `name`, `images`, `npz` and `audio`."""
 
     name: str | None = Field(
         None,
@@ -77,6 +77,24 @@ class DatasetSpec(Section):
             "A NumPy archive with uint8 images [N,H,W] or [N,H,W,C] and whole-number labels [N]: "
             "`x`, `y`, or `x_train`, `y_train`, `x_test`, `y_test`; optionally `classes`, "
             "their names."
+        ),
+    )
+    audio: str | None = Field(
+        None,
+        description=(
+            "A folder with one folder of WAV files a class, as with `images`. Each becomes a "
+            "log-mel spectrogram, mono at 16 kHz: the rows of `image` are frames of 32 ms, its "
+            "columns up to 128 mel bands of 20 Hz to 8 kHz, its values 0 to 255 are -80 to 0 dB."
+        ),
+    )
+    clip_ms: Milliseconds = Field(
+        1000.0,
+        alias="clip",
+        ge=32,
+        le=60_000,
+        description=(
+            "With `audio`: length of the clip in a spectrogram. Of longer recordings the middle "
+            "is used, shorter ones are put between zeros."
         ),
     )
     path: str | None = Field(

@@ -18,6 +18,7 @@ _PATH_KEYS: tuple[KeyPath, ...] = (
     ("network", "tflite"),
     ("dataset", "images"),
     ("dataset", "npz"),
+    ("dataset", "audio"),
     ("reference", "model"),
 )
 
