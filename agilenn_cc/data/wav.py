@@ -11,7 +11,10 @@ import numpy.typing as npt
 
 RATE_HZ = 16_000
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
+_BITS = {_PCM: (8, 16, 24, 32), _FLOAT: (32, 64)}
 _RATES_HZ = (1_000, 384_000)
+_LARGEST = 2.0**31
+"""Of float samples, which may exceed 1; some programs write them at the scale of integers."""
 
 
 class WavError(ValueError):
@@ -35,6 +38,7 @@ def read_wav(file: Path) -> npt.NDArray[np.float64]:
     kind, channels, rate_hz, _, block, bits = struct.unpack_from("<HHIIHH", chunks["fmt "])
     if kind == _EXTENSIBLE and len(chunks["fmt "]) >= 26:
         (kind,) = struct.unpack_from("<H", chunks["fmt "], 24)
+    _check_kind(kind, bits)
     if channels == 0 or block != channels * bits // 8:
         raise WavError("its format chunk contradicts itself")
     if not _RATES_HZ[0] <= rate_hz <= _RATES_HZ[1]:
@@ -43,8 +47,8 @@ def read_wav(file: Path) -> npt.NDArray[np.float64]:
     samples = _samples(data[: len(data) // block * block], kind, bits)
     if not samples.size:
         raise WavError("it holds no sample")
-    if not np.isfinite(samples).all():
-        raise WavError("it holds samples that are not finite")
+    if not (np.abs(samples) <= _LARGEST).all():
+        raise WavError("it holds samples that are not finite, or far beyond full scale")
     return _resample(samples.reshape(-1, channels).mean(axis=1), rate_hz)
 
 
@@ -65,21 +69,25 @@ def _chunks(data: bytes) -> dict[str, bytes]:
     return found
 
 
+def _check_kind(kind: int, bits: int) -> None:
+    if kind not in _BITS:
+        raise WavError(f"its samples are compressed (format {kind:#x})")
+    if bits not in _BITS[kind]:
+        raise WavError(f"its samples are {'PCM' if kind == _PCM else 'float'} of {bits} bits")
+
+
 def _samples(data: bytes, kind: int, bits: int) -> npt.NDArray[np.float64]:
     """Return all samples, full scale 1; 8-bit PCM is unsigned, all other PCM is signed."""
-    if kind == _FLOAT and bits in (32, 64):
+    if kind == _FLOAT:
         return np.frombuffer(data, f"<f{bits // 8}").astype(np.float64)
-    if kind == _PCM and bits == 8:
+    if bits == 8:
         return (np.frombuffer(data, np.uint8) - 128.0) / 128
-    if kind == _PCM and bits in (16, 32):
-        return np.frombuffer(data, f"<i{bits // 8}") / 2.0 ** (bits - 1)
-    if kind == _PCM and bits == 24:
+    if bits == 24:
         # Three bytes become the upper ones of four.
         wide = np.zeros((len(data) // 3, 4), np.uint8)
         wide[:, 1:] = np.frombuffer(data, np.uint8).reshape(-1, 3)
         return wide.view("<i4").ravel() / 2.0**31
-    what = {_PCM: "PCM", _FLOAT: "float"}.get(kind, f"compressed (format {kind:#x})")
-    raise WavError(f"its samples are {what} of {bits} bits")
+    return np.frombuffer(data, f"<i{bits // 8}") / 2.0 ** (bits - 1)
 
 
 def _resample(samples: npt.NDArray[np.float64], rate_hz: int) -> npt.NDArray[np.float64]:

@@ -7,6 +7,7 @@ import os
 import shutil
 import tarfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,12 @@ from PIL import Image
 from scipy.io import savemat
 
 from agilenn_cc.data import Dataset, DatasetSource, dataset_classes, download, load_dataset
-from agilenn_cc.data.cifar100 import CIFAR100
-from agilenn_cc.data.imagenet200 import IMAGENET200, OFFICIAL
+from agilenn_cc.data.cifar100 import CIFAR100, Cifar100
+from agilenn_cc.data.download import Archive
+from agilenn_cc.data.imagenet200 import IMAGENET200, OFFICIAL, ImageNet200
 from agilenn_cc.data.registry import find_source
 from agilenn_cc.data.source import Request
-from agilenn_cc.data.svhn import SVHN
+from agilenn_cc.data.svhn import SVHN, Svhn
 from agilenn_cc.errors import AgilennError, ExitCode
 from agilenn_cc.spec import DatasetSpec
 from agilenn_cc.spec.model import KNOWN_IMAGES
@@ -53,6 +55,24 @@ def test_each_is_found_by_name(name: str, source: DatasetSource, tmp_path: Path)
     assert request.shape == KNOWN_IMAGES[name]
     for path, words in ((".", "holds no|no file"), ("none", "does not exist|no file")):
         refuse(spec(name, path=path), words, tmp_path)
+
+
+@pytest.mark.parametrize("kind", [Cifar100, Svhn, ImageNet200])
+def test_the_download_is_checked(
+    kind: Callable[[Archive], DatasetSource], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted: list[str] = []
+
+    def retrieve(url: str, known_hash: str, **others: Any) -> str:
+        wanted.append(known_hash)
+        raise ValueError("another hash")
+
+    monkeypatch.setattr("pooch.retrieve", retrieve)
+    source = kind(Archive("http://127.0.0.1:9/x", "ab" * 32, "x"))
+    with pytest.raises(AgilennError, match="did not deliver the known file") as caught:
+        source.load(Request(spec("svhn"), 0, tmp_path))
+    assert wanted == ["sha256:" + "ab" * 32]
+    assert caught.value.exit_code is ExitCode.EXTERNAL
 
 
 # CIFAR-100: <1 x coarse label><1 x fine label><3072 x pixel>, red, green, blue planes.
