@@ -31,7 +31,7 @@ class LazyDataset:
     def key(self) -> str:
         """Return a digest of the data set's description and of its files' sizes and times."""
         described = self._spec.dataset
-        places = [described.path, described.images, described.npz]
+        places = [described.path, described.images, described.npz, described.audio]
         if described.name and not described.path:
             places.append(os.environ.get("AGILENN_DATA"))
         stats = [
