@@ -1,4 +1,4 @@
-"""Cross-compiles programs and counts the instructions of a frame on an emulated core."""
+"""Cross-compiles programs, runs frames on an emulated core: tensors, instructions a function."""
 
 import shutil
 import subprocess
@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from elftools.elf.elffile import ELFFile
+from unicorn import UC_ARCH_ARM, UC_HOOK_BLOCK, UC_MODE_MCLASS, UC_MODE_THUMB, Uc, arm_const
 
 CORES = {
     "cortex-m7": ("-mcpu=cortex-m7", "-mfpu=fpv5-sp-d16", "-mfloat-abi=hard"),
@@ -46,11 +48,15 @@ SECTIONS {
 
 @dataclass(frozen=True)
 class Frame:
-    """What one frame yielded: logits, symbols as the sink got them, instructions a function."""
+    """What one frame yielded: logits, symbols as the sink got them, instructions a function.
+
+    tensors holds what the taps saw, int16 [rows, columns, channels].
+    """
 
     logits: np.ndarray
     symbols: np.ndarray
     instructions: dict[str, int]
+    tensors: dict[str, np.ndarray]
 
     @property
     def network_instructions(self) -> int:
@@ -85,11 +91,53 @@ def build(tmp_path):
     )
 
 
-@pytest.fixture
-def run_frame(build):
-    from elftools.elf.elffile import ELFFile
-    from unicorn import UC_ARCH_ARM, UC_HOOK_BLOCK, UC_MODE_MCLASS, UC_MODE_THUMB, Uc, arm_const
+class TapReader:
+    """Reads the rows that watched functions have written, each time one returns."""
 
+    def __init__(self, machine, program, functions):
+        self._machine = machine
+        self._watched = {}
+        for tap in sorted(program.taps, key=lambda tap: tap.pointer_argument):
+            (entry,) = (at for at, name in functions.items() if name.startswith(tap.symbol))
+            self._watched.setdefault(entry, []).append(tap)
+        self._open = []
+        self._rows = {}
+
+    def at_block(self, address):
+        register = self._machine.reg_read
+        while self._open and self._open[-1][:2] == (address, register(arm_const.UC_ARM_REG_SP)):
+            for tap, pointer in self._open.pop()[2]:
+                self._rows.setdefault(tap.tensor, []).append(self._row(tap, pointer))
+        taps = self._watched.get(address)
+        if taps is None:
+            return
+        back, stack = register(arm_const.UC_ARM_REG_LR) & ~1, register(arm_const.UC_ARM_REG_SP)
+        if self._open and self._open[-1][:2] == (back, stack):
+            return  # a loop back to the first instruction is no call
+        pointers = [(tap, self._argument(tap.pointer_argument, stack)) for tap in taps]
+        self._open.append((back, stack, pointers))
+
+    def _argument(self, index, stack):
+        if index < 4:
+            return self._machine.reg_read(arm_const.UC_ARM_REG_R0 + index)
+        return int.from_bytes(self._machine.mem_read(stack + 4 * (index - 4), 4), "little")
+
+    def _row(self, tap, pointer):
+        kind = np.dtype(tap.storage.element)
+        offsets = np.asarray(tap.storage.offsets).reshape(tap.row_shape)
+        low, high = int(offsets.min()), int(offsets.max())
+        size = (high - low + 1) * kind.itemsize
+        data = bytes(self._machine.mem_read(pointer + low * kind.itemsize, size))
+        return np.frombuffer(data, kind)[offsets - low].astype(np.int16) + tap.storage.zero
+
+    def take(self):
+        assert not self._open
+        rows, self._rows = self._rows, {}
+        return {tensor: np.stack(parts) for tensor, parts in rows.items()}
+
+
+@pytest.fixture
+def run_frames(build):
     cpus = {
         "cortex-m7": arm_const.UC_CPU_ARM_CORTEX_M7,
         "cortex-m4": arm_const.UC_CPU_ARM_CORTEX_M4,
@@ -98,7 +146,7 @@ def run_frame(build):
         "cortex-m0plus": arm_const.UC_CPU_ARM_CORTEX_M0,
     }
 
-    def run(program, image, core="cortex-m7", optimisation="-O3"):
+    def run(program, images, core="cortex-m7", optimisation="-O3"):
         with build(program, core, optimisation).open("rb") as file:
             elf = ELFFile(file)
             segments = [(s["p_vaddr"], s.data()) for s in elf.iter_segments() if s["p_filesz"]]
@@ -115,6 +163,7 @@ def run_frame(build):
             machine.mem_write(address, data)
         starts = np.array(sorted(functions))
         known, counts = {}, {}
+        reader = TapReader(machine, program, functions)
 
         def count(_machine, address, size, _data):
             if (address, size) not in known:
@@ -127,6 +176,7 @@ def run_frame(build):
                 known[address, size] = instructions, owner
             instructions, owner = known[address, size]
             counts[owner] = counts.get(owner, 0) + instructions
+            reader.at_block(address)
 
         def call(name):
             machine.reg_write(arm_const.UC_ARM_REG_SP, 0x200FF000)
@@ -134,12 +184,28 @@ def run_frame(build):
             machine.emu_start(addresses[name] | 1, 0x080FFFF0)
             return machine.reg_read(arm_const.UC_ARM_REG_R0)
 
+        def frame(image):
+            counts.clear()
+            machine.mem_write(addresses["frame"], image.tobytes())
+            call("run_frame")
+            instructions = dict(counts)
+            logits = bytes(machine.mem_read(call("logits"), len(program.classes)))
+            sent = bytes(machine.mem_read(addresses["symbols"], program.symbol_count))
+            return Frame(
+                np.frombuffer(logits, np.int8),
+                np.frombuffer(sent, np.uint8),
+                instructions,
+                reader.take(),
+            )
+
         machine.hook_add(UC_HOOK_BLOCK, count)
-        machine.mem_write(addresses["frame"], image.tobytes())
-        call("run_frame")
-        instructions = dict(counts)
-        logits = bytes(machine.mem_read(call("logits"), len(program.classes)))
-        sent = bytes(machine.mem_read(addresses["symbols"], program.symbol_count))
-        return Frame(np.frombuffer(logits, np.int8), np.frombuffer(sent, np.uint8), instructions)
+        return [frame(image) for image in images]
 
     return run
+
+
+@pytest.fixture
+def run_frame(run_frames):
+    return lambda program, image, core="cortex-m7", optimisation="-O3": run_frames(
+        program, image[None], core, optimisation
+    )[0]
