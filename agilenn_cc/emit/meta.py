@@ -62,7 +62,7 @@ class DeploymentMeta:
     baud: int
     alpha: float
     sample_images: NDArray[np.uint8] = field(default_factory=_no_images)
-    stack_bytes: int = 4096
+    stack_bytes: int = 2048
     codec_tables: bytes = b""
 
     def __post_init__(self) -> None:

@@ -146,8 +146,9 @@ class StageCode:
     `traits` are the members of the layer's struct, `body` the statements of its function (`out`,
     `symbols` where there is a quantiser, and `window` are its parameters), `tables` the constants
     of its weights file. With `scratch_values`, the function has a parameter `scratch`: that many
-    int16 which it alone uses and which last over the frame; with `takes_row` also `row`, the output
-    row. `headers` names the files of templates/model that the body needs beside row_kernels.hpp.
+    int16, which last over the frame with `keeps_scratch`, else during the call only; with
+    `takes_row` also `row`, the output row. `headers` names the files of templates/model that the
+    body needs beside row_kernels.hpp.
     """
 
     traits: tuple[tuple[str, str], ...]
@@ -155,6 +156,7 @@ class StageCode:
     tables: str
     weight_bytes: int
     scratch_values: int = 0
+    keeps_scratch: bool = False
     takes_row: bool = False
     headers: tuple[str, ...] = ()
 

@@ -10,6 +10,7 @@ from agilenn_cc.ir.graph import Graph
 from agilenn_cc.ir.ops import Lookup
 from agilenn_cc.kernels import default_kernels, get_kernel
 from agilenn_cc.passes.costs import macs, parameters
+from agilenn_cc.passes.memory import plan_memory
 from agilenn_cc.passes.pipeline import Observer
 from agilenn_cc.passes.plan import Plan, make_plan
 from agilenn_cc.passes.program import Choice, LayerCost, Placement, Program, Stage
@@ -21,7 +22,6 @@ from agilenn_cc.passes.source import (
     network_source,
     weights_header,
 )
-from agilenn_cc.passes.stages import symbols_of_row
 from agilenn_cc.passes.taps import find_taps, stage_symbols
 from agilenn_cc.resources import templates_dir
 from agilenn_cc.targets import Target
@@ -151,25 +151,11 @@ def _stages(plan: Plan) -> tuple[Stage, ...]:
 
 def _buffers(plan: Plan, target: Target) -> tuple[Placement, ...]:
     region = target.region_for("data").name
-    buffers = []
-    for node in plan.stream.nodes:
-        if node.output is not None:
-            size = plan.ring_bytes(node.output)
-            buffers.append(Placement(f"{node.name}_rows", size, region, "rolling rows"))
-            scratch = 2 * plan.code[node.name].scratch_values if node.name in plan.code else 0
-            if scratch:
-                buffers.append(Placement(f"{node.name}_scratch", scratch, region, "kernel scratch"))
-        lookup = node if node.kind == "lookup" else node.quantiser
-        if lookup is not None:
-            size = symbols_of_row(plan, lookup) * node.step
-            buffers.append(Placement(f"{lookup.name}_row_symbols", size, region, "symbols"))
-        elif node.op is not None and node.output is None:
-            channels = plan.graph.tensors[node.op.output].channels
-            buffers.append(Placement(f"{node.name}_sums", 4 * channels, region, "running sums"))
-            buffers.append(Placement(f"{node.name}_values", channels, region, "vector"))
-    for name, op in plan.stream.vectors:
-        channels = plan.graph.tensors[op.output].channels
-        buffers.append(Placement(f"{name}_values", channels, region, "vector"))
+    memory = plan_memory(plan)
+    buffers = [Placement(b.name, b.bytes, region, b.purpose) for b in memory.own]
+    if memory.shared_bytes:
+        purpose = "input rows; later scratch and symbols"
+        buffers.append(Placement("shared", memory.shared_bytes, region, purpose))
     buffers.append(Placement("done", 2 * len(plan.stream.nodes), region, "row counters"))
     buffers.append(Placement("output", 8, region, "symbol sink"))
     return tuple(buffers)

@@ -9,8 +9,9 @@ from agilenn_cc.ir.graph import Graph
 from agilenn_cc.ir.ops import Op
 from agilenn_cc.kernels.base import StageCode
 from agilenn_cc.passes.costs import macs, parameters
+from agilenn_cc.passes.memory import Memory, plan_memory
 from agilenn_cc.passes.plan import Plan
-from agilenn_cc.passes.stages import Function, stage_text, symbols_of_row
+from agilenn_cc.passes.stages import Function, stage_text
 from agilenn_cc.passes.stream import Node
 from agilenn_cc.passes.text import fill
 from agilenn_cc.passes.vectors import vector_body, vector_signature
@@ -234,38 +235,42 @@ def network_source(plan: Plan, interface: Interface) -> str:
 
 
 def _state(plan: Plan) -> list[str]:
-    rings = []
-    for node in plan.stream.nodes:
-        if node.output is not None:
-            layout = plan.layouts[node.output]
-            depth = plan.ring_bytes(node.output) // layout.row_bytes
-            rings.append(
-                f"alignas(8) {layout.element} {node.name}_rows[{depth} * {layout.row_values}];"
-            )
-            if node.name in plan.code and plan.code[node.name].scratch_values:
-                values = plan.code[node.name].scratch_values
-                rings.append(f"alignas(8) int16_t {node.name}_scratch[{values}];")
-            if node.quantiser is not None:
-                rings.append(_symbols(plan, node.quantiser, node.step))
-        elif node.kind == "lookup":
-            rings.append(_symbols(plan, node, 1))
-        elif node.op is not None:
-            channels = plan.graph.tensors[node.op.output].channels
-            rings.append(f"int32_t {node.name}_sums[{channels}];")
-            rings.append(f"int8_t {node.name}_values[{channels}];")
-    for name, op in plan.stream.vectors:
-        rings.append(f"int8_t {name}_values[{plan.graph.tensors[op.output].channels}];")
+    memory = plan_memory(plan)
+    own = "\n".join(buffer.declaration for buffer in memory.own)
     counters = "\n".join(f"    int16_t {node.name};" for node in plan.stream.nodes)
     return [
-        "// Rolling rows, running sums and vectors.\n" + "\n".join(rings),
+        "// Rolling rows, running sums and vectors.\n" + own,
+        *_shared(memory),
         f"// Rows finished in this frame.\nstruct Progress {{\n{counters}\n}};\nProgress done;",
         "// Where symbols go while a row is pushed.\n"
         "struct Output {\n    SymbolSink sink;\n    void* context;\n};\nOutput output;",
     ]
 
 
-def _symbols(plan: Plan, lookup: Node, rows: int) -> str:
-    return f"uint8_t {lookup.name}_row_symbols[{symbols_of_row(plan, lookup) * rows}];"
+def _shared(memory: Memory) -> list[str]:
+    """Return the union of the input rows and of what later layers need during a call."""
+    if memory.input_rows is None:
+        return []
+    names = [(buffer, f"shared.later.scratch.{buffer.name}") for buffer in memory.scratch]
+    lines = [
+        "// Input rows are read as soon as a block of them is complete; what later layers need",
+        "// during a call lies in the same place.",
+    ]
+    later = []
+    if memory.scratch:
+        members = "\n".join(f"    {buffer.declaration}" for buffer in memory.scratch)
+        lines.append(f"union Scratch {{\n{members}\n}};")
+        later.append("    Scratch scratch;")
+    if memory.symbols is not None:
+        later.append(f"    {memory.symbols.declaration}")
+        names.append((memory.symbols, f"shared.later.{memory.symbols.name}"))
+    if later:
+        lines.append("struct Later {\n" + "\n".join(later) + "\n};")
+    members = f"    {memory.input_rows.declaration}\n" + ("    Later later;\n" if later else "")
+    lines.append(f"union Shared {{\n{members}}};\nShared shared;")
+    names.insert(0, (memory.input_rows, f"shared.{memory.input_rows.name}"))
+    lines += [f"auto& {buffer.name} = {place};" for buffer, place in names]
+    return ["\n".join(lines)]
 
 
 def _interface_functions(plan: Plan) -> str:

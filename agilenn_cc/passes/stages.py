@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from agilenn_cc.ir.types import Padding
+from agilenn_cc.passes.memory import symbols_of_row
 from agilenn_cc.passes.plan import Plan
 from agilenn_cc.passes.stream import Node
 from agilenn_cc.passes.text import assignment, condition, fill
@@ -187,12 +188,6 @@ def _hand_on(plan: Plan, lookup: Node, rows: int) -> str:
     count = symbols_of_row(plan, lookup) * rows
     arguments = ("output.context", f"{lookup.name}_row_symbols", str(count))
     return fill(8, "output.sink(", arguments, ");\n")
-
-
-def symbols_of_row(plan: Plan, lookup: Node) -> int:
-    """Return how many symbols a feature row has."""
-    view = lookup.sources[0]
-    return plan.layouts[view.base].columns * view.channels
 
 
 def _copy(plan: Plan, node: Node) -> StageText:

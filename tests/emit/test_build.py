@@ -123,7 +123,7 @@ def test_vector_table(built: Built) -> None:
 def test_memory_placement(built: Built) -> None:
     symbols, memory, board = _symbols(built.elf), built.memory, built.emitted.board
     assert symbols["_stack_limit"] == built.emitted.part.stack
-    assert symbols["_estack"] == symbols["_stack_limit"] + 4096
+    assert symbols["_estack"] == symbols["_stack_limit"] + 2048
     assert _inside(memory, symbols["_stack_limit"], symbols["_estack"])
     places = {
         name: _inside(memory, symbols[f"_s{name}"], symbols[f"_e{name}"])
@@ -192,7 +192,7 @@ def test_cmake_builds_it(build_type: str, disco: Path, tmp_path: Path) -> None:
         check=True, capture_output=True,
     )  # fmt: skip
     subprocess.run(["cmake", "--build", tmp_path], check=True, capture_output=True)
-    assert _symbols(next(tmp_path.glob("*.elf")))["_estack"] == 0x20001000
+    assert _symbols(next(tmp_path.glob("*.elf")))["_estack"] == 0x20000800
     assert next(tmp_path.glob("*.bin")).stat().st_size > 4096
 
 

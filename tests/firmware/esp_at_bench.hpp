@@ -19,7 +19,8 @@ inline constexpr std::uint32_t kSecond = 1'000'000;
 struct Bench {
     FakeModule module;
     std::uint8_t command[EspAt::kCommandBytes];
-    EspAt link{module, kConfig, command};
+    std::uint8_t answer[1460];
+    EspAt link{module, kConfig, {command, answer, sizeof answer}};
     std::vector<std::string> received;
 
     void run(std::uint32_t duration_us) {

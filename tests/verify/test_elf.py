@@ -83,9 +83,10 @@ def test_counts_are_plausible_and_repeatable(built):
     first = measure(built.elf, built.program, built.target, built.images)
     assert measure(built.elf, built.program, built.target, built.images) == first
     assert set(first.phase_instructions) == set(PHASES)
-    # The quantiser is folded into the last layer and has no instructions of its own.
+    # Where the quantiser is folded into the last layer, it has no instructions of its own.
+    separate = any(stage.phase == "quantise" for stage in built.program.stages)
     counts = dict(first.phase_instructions)
-    assert counts.pop("quantise") == 0
+    assert (counts.pop("quantise") > 0) == separate
     assert all(count > 0 for count in counts.values())
     stages = {stage.function: stage.phase for stage in built.program.stages}
     assert set(first.function_instructions) == set(stages)
@@ -93,7 +94,7 @@ def test_counts_are_plausible_and_repeatable(built):
         total = sum(first.function_instructions[f] for f, p in stages.items() if p == phase)
         # Helpers that belong to a phase without being a stage come on top.
         assert 0 < total <= first.phase_instructions[phase]
-    assert 128 < first.stack_bytes <= 4096
+    assert 128 < first.stack_bytes <= 1536  # of 2,048
 
 
 def test_other_board(built, tmp_path):

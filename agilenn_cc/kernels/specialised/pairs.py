@@ -79,6 +79,7 @@ def generate_pairs(context: StageContext, op: Conv2D) -> StageCode:
         tables + outputs.tables,
         weights.size * 2 + outputs.bytes,
         scratch_values=rows * row_values + VALUE_GROUP,
+        keeps_scratch=True,
         takes_row=True,
         headers=WINOGRAD_HEADERS,
     )

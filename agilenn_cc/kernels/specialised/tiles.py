@@ -27,7 +27,7 @@ POSITIONS = 16
 FACTOR = 4
 ACCUMULATOR_LIMIT = 1 << 29
 """Four times less than this fits an int32."""
-BLOCK_PAIRS = 4
+BLOCK_PAIRS = 2
 """Pairs of tiles that are transformed together; each takes 64 bytes a channel."""
 ROWS = 2
 

@@ -2,8 +2,10 @@
 #include "server_link.hpp"
 
 #include "agilenn/esp_at.hpp"
+#include "agilenn/protocol.hpp"
 #include "deployment.hpp"
 #include "link_uart.hpp"
+#include "network.hpp"
 #include "sections.hpp"
 #include "wifi_config.hpp"
 
@@ -25,9 +27,10 @@ constexpr agilenn::EspAtConfig kLinkConfig = {
 };
 
 BOARD_DMA_BSS uint8_t command[agilenn::EspAt::kCommandBytes];
+uint8_t answer[agilenn::answer_bytes(agilenn::network::kClasses)];
 
 LinkUart uart;
-agilenn::EspAt module(uart, kLinkConfig, command);
+agilenn::EspAt module(uart, kLinkConfig, {command, answer, sizeof answer});
 
 }  // namespace
 

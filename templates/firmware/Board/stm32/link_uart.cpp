@@ -12,7 +12,7 @@ namespace {
 
 using namespace stm32;
 
-constexpr uint32_t kRingBytes = 2048;  // 10 ms at 2 Mbaud; a power of two
+constexpr uint32_t kRingBytes = 1024;  // 5 ms at 2 Mbaud; a power of two
 constexpr uint32_t kPriority = 4;
 constexpr uint32_t kPollLimit = 200'000;
 

@@ -1,33 +1,33 @@
-// CRC-32 by a table of 16 entries: 64 bytes of flash, two look-ups a byte, four bytes a load.
+// CRC-32 by a table of 256 entries: 1 KiB of flash, one look-up a byte, four bytes a load.
 #include "agilenn/crc32.hpp"
 
 namespace agilenn {
 namespace {
 
 struct Table {
-    uint32_t entries[16];
+    uint32_t entries[256];
 };
 
 constexpr Table make_table() {
     Table table{};
-    for (uint32_t nibble = 0; nibble < 16; ++nibble) {
-        uint32_t remainder = nibble;
-        for (int bit = 0; bit < 4; ++bit) {
+    for (uint32_t byte = 0; byte < 256; ++byte) {
+        uint32_t remainder = byte;
+        for (int bit = 0; bit < 8; ++bit) {
             remainder = (remainder >> 1) ^ ((remainder & 1U) != 0 ? 0xEDB88320U : 0U);
         }
-        table.entries[nibble] = remainder;
+        table.entries[byte] = remainder;
     }
     return table;
 }
 
 constexpr Table kTable = make_table();
 
-// The remainder after kNibbles more of the message have passed.
-template <int kNibbles>
+// The remainder after kBytes more of the message have passed.
+template <int kBytes>
 uint32_t shifted(uint32_t remainder) {
-#pragma GCC unroll 8
-    for (int i = 0; i < kNibbles; ++i) {
-        remainder = (remainder >> 4) ^ kTable.entries[remainder & 0xFU];
+#pragma GCC unroll 4
+    for (int i = 0; i < kBytes; ++i) {
+        remainder = (remainder >> 8) ^ kTable.entries[remainder & 0xFFU];
     }
     return remainder;
 }
@@ -40,11 +40,11 @@ uint32_t crc32(const uint8_t* data, uint16_t length_bytes, uint32_t previous) {
     while (end - data >= 4) {
         uint32_t word;
         __builtin_memcpy(&word, data, sizeof word);
-        remainder = shifted<8>(remainder ^ word);
+        remainder = shifted<4>(remainder ^ word);
         data += 4;
     }
     while (data != end) {
-        remainder = shifted<2>(remainder ^ *data++);
+        remainder = shifted<1>(remainder ^ *data++);
     }
     return ~remainder;
 }

@@ -9,6 +9,13 @@
 
 namespace agilenn {
 
+// Memory that the link works in.
+struct EspAtBuffers {
+    uint8_t* command;  // EspAt::kCommandBytes that the UART's DMA can read
+    uint8_t* answer;   // for received datagrams; longer ones are dropped
+    uint16_t answer_bytes;
+};
+
 struct EspAtConfig {
     const char* ssid;
     const char* password;
@@ -68,9 +75,11 @@ class EspAt final : public DatagramLink {
         uint32_t failures;  // attempts that failed; problem() says why the last one did
     };
 
-    // `command` holds kCommandBytes in memory that the UART's DMA can read.
-    EspAt(Uart& uart, const EspAtConfig& config, uint8_t* command)
-        : uart_(uart), config_(config), command_(command) {}
+    EspAt(Uart& uart, const EspAtConfig& config, const EspAtBuffers& buffers)
+        : uart_(uart),
+          config_(config),
+          command_(buffers.command),
+          parser_(buffers.answer, buffers.answer_bytes) {}
 
     Datagram poll(uint32_t now_us) override;
     bool up() const override { return state_ >= State::kIdle; }

@@ -146,14 +146,14 @@ void EspAtParser::push_length(uint8_t byte) {
 }
 
 EspAtEvent EspAtParser::push_data(uint8_t byte) {
-    if (seen_ < kDatagramCapacity) {
+    if (seen_ < capacity_bytes_) {
         datagram_[seen_] = byte;
     }
     ++seen_;
     if (seen_ != announced_) {
         return EspAtEvent::kNone;
     }
-    const bool fits = announced_ <= kDatagramCapacity;
+    const bool fits = announced_ <= capacity_bytes_;
     reset();
     if (!fits) {
         return EspAtEvent::kNone;

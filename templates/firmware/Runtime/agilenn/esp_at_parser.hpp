@@ -27,7 +27,9 @@ enum class EspAtEvent : uint8_t {
 // dropped at its end, a datagram that is too long is counted off and dropped.
 class EspAtParser {
   public:
-    static constexpr uint16_t kDatagramCapacity = 1460;
+    // Datagrams of up to `capacity_bytes` are collected in `buffer`.
+    EspAtParser(uint8_t* buffer, uint16_t capacity_bytes)
+        : datagram_(buffer), capacity_bytes_(capacity_bytes) {}
 
     EspAtEvent push(uint8_t byte);
 
@@ -64,7 +66,8 @@ class EspAtParser {
     uint32_t seen_ = 0;       // of them
     uint16_t datagram_count_ = 0;
     char line_[kLineCapacity] = {};
-    uint8_t datagram_[kDatagramCapacity] = {};
+    uint8_t* datagram_;
+    uint16_t capacity_bytes_;
 };
 
 }  // namespace agilenn
