@@ -4,6 +4,7 @@
 
 #include "agilenn/text.hpp"
 #include "board.hpp"
+#include "camera.hpp"
 #include "console_uart.hpp"
 #include "network.hpp"
 #include "sample_images.hpp"
@@ -12,6 +13,8 @@
 namespace {
 
 namespace network = agilenn::network;
+
+uint8_t image[network::kInputRows * network::kInputRowBytes];
 
 void drop(void*, const uint8_t*, uint16_t) {}
 
@@ -23,10 +26,10 @@ void hash_symbols(void* context, const uint8_t* symbols, uint16_t count) {
     }
 }
 
-void run(const uint8_t* image, network::SymbolSink sink, void* context) {
+void run(const uint8_t* frame, network::SymbolSink sink, void* context) {
     network::begin_frame();
     for (uint32_t row = 0; row < network::kInputRows; ++row) {
-        network::push_row(&image[row * network::kInputRowBytes], sink, context);
+        network::push_row(&frame[row * network::kInputRowBytes], sink, context);
     }
 }
 
@@ -34,7 +37,8 @@ void run(const uint8_t* image, network::SymbolSink sink, void* context) {
 
 int main() {
     board::start();
-    for (const auto& image : samples::kImages) {
+    for (uint32_t number = 0; number < samples::kImageCount; ++number) {
+        capture_frame(image);
         uint32_t hash = 0x811C9DC5U;
         run(image, hash_symbols, &hash);
         uint32_t logits = 0x811C9DC5U;

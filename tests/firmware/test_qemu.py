@@ -81,7 +81,9 @@ class Emitted:
 def _emit(board: str, directory: Path, main: Path | None = None) -> Emitted:
     graph, target = _network(), load_target(board)
     program = compile_program(graph, target, model_id=7, alpha=0.4, classes=tuple("abcd"), levels=8)
-    images = np.random.default_rng(5).integers(0, 256, (SAMPLES, 48, 48, 3), dtype=np.uint8)
+    # The example camera stores large images at half their resolution: these lose nothing by it.
+    stored = np.random.default_rng(5).integers(0, 256, (SAMPLES, 24, 24, 3), dtype=np.uint8)
+    images = stored.repeat(2, axis=1).repeat(2, axis=2)
     meta = DeploymentMeta(
         name="qemu", model_id=7, class_names=program.classes, codec="lzw", levels=8,
         fragment_bytes=1432, server_host="192.168.1.10", server_port=5700, deadline_ms=50.0,
