@@ -51,7 +51,7 @@ class _RangeEncoder:
             self._range <<= 8
 
     def finish(self) -> bytes:
-        """Write the one byte that lies in the interval whatever follows it."""
+        """Write the one byte that lies in the interval when zeros follow it."""
         self._add(_LEAST_RANGE - 1)
         self.bytes.append(self._low >> 24)
         return bytes(self.bytes)

@@ -44,7 +44,7 @@ class RangeWriter {
         }
     }
 
-    // Writes the one byte that lies in the interval whatever follows it; returns the length in
+    // Writes the one byte that lies in the interval when zeros follow it; returns the length in
     // bytes.
     uint16_t finish() {
         add(kLeastRange - 1);
