@@ -29,11 +29,12 @@ HEAD = (
 
 
 def networks() -> Iterator[tuple[str, Path]]:
-    """Yield the name and the spec of each network."""
+    """Yield the name and the spec of each network; those of a user's own file are left out."""
     for spec in sorted((ROOT / "benchmarks" / "device").glob("*.yaml")):
         yield f"({spec.stem})", spec
     for spec in sorted((ROOT / "examples").glob("*/spec*.yaml")):
-        yield f"{spec.parent.name}/{spec.stem}", spec
+        if spec.parent.name != "tflite":
+            yield f"{spec.parent.name}/{spec.stem}", spec
 
 
 def row(name: str, kernels: str, report: Report) -> str:
