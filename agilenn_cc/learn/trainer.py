@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from agilenn_cc.data import Dataset, Split
+from agilenn_cc.data import Dataset, Split, augment
 from agilenn_cc.errors import AgilennError, ExitCode
 from agilenn_cc.learn import WITHOUT_EFFECT, checkpoint
 from agilenn_cc.learn.attribution import IntegratedGradients, make_attribution
@@ -38,6 +38,7 @@ from agilenn_cc.learn.stages import (
 )
 from agilenn_cc.spec import Spec
 
+from agilenn_cc.spec.augmentation import format_augmentation
 
 def training_fingerprint(spec: Spec, dataset: Dataset) -> str:
     """Return the SHA-256 of all that decides a training's outcome, hexadecimal."""
@@ -49,6 +50,7 @@ def training_fingerprint(spec: Spec, dataset: Dataset) -> str:
     parts["payload"] = {"levels": spec.payload.levels}
     parts["dataset"] = [dataset.fingerprint, list(spec.input_shape), list(dataset.classes)]
     parts["reference_digest"] = reference_digest(spec)
+    parts["augmentation"] = format_augmentation(spec.dataset.augmentations)
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -230,8 +232,11 @@ class _Training:
         order = np.random.default_rng(seed).permutation(len(split.images))
         for index in range(self._batches):
             chosen = order[index * self._batch : (index + 1) * self._batch]
-            yield tf.constant(normalise(split.images[chosen])), tf.constant(split.labels[chosen])
+            images = augment(split.images[chosen], augmentations, generator)
+            yield tf.constant(normalise(images)), tf.constant(split.labels[chosen])
 
+        generator = np.random.default_rng(derive_seed(self._spec.seed, "augment", stage, epoch))
+        augmentations = self._spec.dataset.augmentations
     def _keep_best(self, stage: Stage, metrics: Mapping[str, float]) -> None:
         score = stage.score(self._epoch, metrics)
         if score is not None and score >= self._best.get("score", -np.inf):

@@ -7,6 +7,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from agilenn_cc.errors import Diagnostic, Position, nearest
+from agilenn_cc.spec.augmentation import Cutout, Flip, Shift
 from agilenn_cc.spec.language import parse_network
 from agilenn_cc.spec.layers import (
     Dense,
@@ -39,6 +40,7 @@ _WITHOUT_SPLIT = {
     "payload": f"{_WHOLE} and sends nothing: remove `payload`",
     "link": f"{_WHOLE} and needs no link: remove `link`",
     "budget.payload": f"{_WHOLE} and sends nothing: remove it",
+    "dataset.augmentation": "the .tflite network is trained already: remove `augmentation`",
 }
 
 
@@ -56,6 +58,7 @@ class _Checker:
         yield from self.dataset()
         if self.spec.network.tflite is not None:
             yield from self.on_device(self.spec.network.tflite)
+        yield from self.augmentation()
             return
         if not self.spec.network.extractor:
             yield self.lacks_network()
@@ -96,6 +99,12 @@ class _Checker:
                 return
         if dataset.path is not None and dataset.name in (None, "digits"):
             yield self.error(
+        if dataset.audio is None and ("dataset", "clip") in self.document.entries:
+            yield self.error(
+                "dataset.clip",
+                "`clip` is the length of recordings, and this data set has images",
+                "remove it, or name a folder of WAV files by `audio`",
+            )
                 "dataset.path",
                 "`path` is only for named data sets that lie in files, such as cifar10",
                 "remove it" if dataset.name else f"`{sources[0]}` is the path here: remove `path`",
@@ -115,6 +124,25 @@ class _Checker:
 
     def lacks_network(self) -> Diagnostic:
         return Diagnostic(
+    def augmentation(self) -> Iterator[Diagnostic]:
+        dataset = self.spec.dataset
+        if dataset.audio is not None and Flip() in dataset.augmentations:
+            yield self.error(
+                "dataset.augmentation",
+                "`flip` would mirror the frequencies of spectrograms",
+                "remove it; `shift` and `cutout` suit recordings",
+            )
+        side = min((dataset.shape or (1024, 1024))[:2])
+        for each in dataset.augmentations:
+            most = side // 2 if isinstance(each, Shift) else side
+            if isinstance(each, Shift | Cutout) and each.pixels > most:
+                text = f"{type(each).__name__.lower()} {each.pixels}"
+                yield self.error(
+                    "dataset.augmentation",
+                    f"`{text}` is too much for images of {format_shape(dataset.shape or ())}",
+                    f"at most {most}",
+                )
+
             "spec.missing-key",
             "`network` lacks `extractor`",
             self.document.nearest_entry(("network", "extractor")),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import entry_points
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     BeforeValidator,
@@ -16,7 +16,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from agilenn_cc.spec import units
+from agilenn_cc.spec import augmentation, units
 from agilenn_cc.spec.language import LanguageError, parse_network, parse_remote
 from agilenn_cc.spec.layers import Layer, MobileNetV2, format_layer
 
@@ -97,6 +97,25 @@ Milliseconds = Annotated[
 ]
 """A time in milliseconds: `50 ms`, `0.5 s`."""
 
+Augmentations = Annotated[
+    tuple[augmentation.Augmentation, ...] | Literal["auto"],
+    BeforeValidator(_quantity(augmentation.parse_augmentation)),
+    PlainSerializer(augmentation.format_augmentation),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"enum": ["auto", "none"]},
+                {
+                    "type": "array",
+                    "uniqueItems": True,
+                    "items": {"type": "string", "pattern": augmentation.PATTERN},
+                },
+            ]
+        }
+    ),
+]
+"""Augmentations in the order of their use, or `auto`."""
+
 Image = Annotated[
     tuple[int, int, int],
     BeforeValidator(_quantity(units.parse_image)),
@@ -104,6 +123,20 @@ Image = Annotated[
     WithJsonSchema({"type": "string", "pattern": units.IMAGE_PATTERN, "examples": ["96x96x3"]}),
 ]
 """(height, width, channels): `96x96x3`."""
+
+Rates = Annotated[
+    tuple[float, ...],
+    BeforeValidator(_quantity(units.parse_rates)),
+    WithJsonSchema(
+        {
+            "type": "array",
+            "items": {"type": "number", "minimum": 1, "maximum": units.LARGEST_RATE},
+            "minItems": 1,
+            "maxItems": units.MOST_RATES,
+        }
+    ),
+]
+"""Ascending step factors of the quantiser, the first 1: `[1, 1.5, 2.25]`."""
 
 ServerAddress = Annotated[
     str,

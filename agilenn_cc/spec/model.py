@@ -9,7 +9,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from agilenn_cc.errors import Position
+from agilenn_cc.spec.augmentation import Augmentation, Flip, Shift
 from agilenn_cc.spec.fields import (
+    Augmentations,
     Bytes,
     Image,
     Layers,
@@ -31,6 +33,9 @@ KNOWN_IMAGES: dict[str, tuple[int, int, int]] = {
 """Native (height, width, channels) of the data sets that the package knows by name."""
 
 BUILTIN_REFERENCES = ("builtin", "efficientnetv2-s")
+PHOTOGRAPHS = ("cifar10", "cifar100", "imagenet200")
+"""Named data sets whose images mean the same when they are mirrored."""
+
 
 _HEADER_BYTES = 32
 _ATTRIBUTION = PluginName(
@@ -112,6 +117,15 @@ class DatasetSpec(Section):
         ),
     )
     validation: _Fraction = Field(
+    augmentation: Augmentations = Field(
+        "auto",
+        description=(
+            "How training images are varied at random, a list in the order of use: `flip`, "
+            "`shift N` (pixels), `brightness X`, `contrast X`, `cutout N` (docs/data.md). `auto`: "
+            "`flip` and `shift` by an eighth for colour photographs (`cifar10`, `cifar100`, "
+            "`imagenet200`, folders of colour images), else nothing."
+        ),
+    )
         0.1, description="Part of the training images kept for choosing; never from the test set."
     )
     test: _Fraction = Field(
@@ -119,6 +133,26 @@ class DatasetSpec(Section):
     )
     limit: Limit = Field(Limit(), description="Uses only a part of the images, for quick runs.")
 
+
+    @property
+    def shape(self) -> tuple[int, int, int] | None:
+        """(height, width, channels) of the network's input, None where the spec lacks it."""
+        return self.image or KNOWN_IMAGES.get(self.name or "")
+
+    @property
+    def augmentations(self) -> tuple[Augmentation, ...]:
+        """What training images go through, `auto` resolved.
+
+        Photographs mean the same when mirrored or moved; digits and spectrograms do not, and of
+        arrays nothing is known.
+        """
+        if self.augmentation != "auto":
+            return self.augmentation
+        height, width, channels = self.shape or (0, 0, 0)
+        if self.name not in PHOTOGRAPHS and (self.images is None or channels != 3):
+            return ()
+        pixels = min(height, width) // 8
+        return (Flip(), Shift(pixels)) if pixels else (Flip(),)
 
 class ReferenceSpec(Section):
     """The reference network whose gradients say how important a feature is (paper, section 3)."""
@@ -345,8 +379,7 @@ class Spec(Section):
     @property
     def input_shape(self) -> tuple[int, int, int]:
         """(height, width, channels) of the network's input."""
-        native = KNOWN_IMAGES.get(self.dataset.name or "")
-        shape = self.dataset.image or native
+        shape = self.dataset.shape
         if shape is None:
             raise ValueError("a spec without dataset.image passed its checks")
         return shape

@@ -11,7 +11,13 @@ from agilenn_cc.spec.language import FORMS
 from agilenn_cc.spec.layers import MobileNetV2, format_layer
 from agilenn_cc.spec.sections import keys_of, section_of, sections
 
-_TYPES = {"integer": "whole number", "number": "number", "string": "text", "boolean": "true, false"}
+_TYPES = {
+    "integer": "whole number",
+    "number": "number",
+    "string": "text",
+    "boolean": "true, false",
+    "array": "list",
+}
 _SIGNS = (
     ("minimum", ">="),
     ("exclusiveMinimum", ">"),
@@ -87,7 +93,8 @@ def _kind(schema: dict[str, Any]) -> str:
         shown = "layers" if "\n" in example else f"such as `{example}`"
         return f"{shown}, {bounds}" if bounds else shown
     if "anyOf" in schema:
-        return _kind(next(part for part in schema["anyOf"] if part.get("type") != "null"))
+        kinds = [_kind(part) for part in schema["anyOf"] if part.get("type") != "null"]
+        return " or ".join(kinds)
     kind = _TYPES[schema["type"]]
     return f"{kind}, {bounds}" if bounds else kind
 
@@ -105,6 +112,6 @@ def _default(info: FieldInfo) -> str:
         return f"`mobilenetv2 width {info.default.width}`"
     if isinstance(info.default, tuple):
         return ", ".join(f"`{format_layer(layer)}`" for layer in info.default)
-    unit = " ms" if info.alias == "deadline" else ""
+    unit = " ms" if info.alias in ("deadline", "clip") else ""
     shown = f"{info.default:g}" if isinstance(info.default, float) else str(info.default)
     return f"`{shown}{unit}`"

@@ -22,7 +22,7 @@ def spec_json_schema() -> dict[str, Any]:
             owner["properties"][key].pop("default", None)
             if isinstance(info.default, str | int | float):
                 owner["properties"][key]["default"] = (
-                    f"{info.default:g} ms" if key == "deadline" else info.default
+                    f"{info.default:g} ms" if key in ("deadline", "clip") else info.default
                 )
         owner.pop("title", None)
     return {
