@@ -37,8 +37,8 @@ from agilenn_cc.learn.stages import (
     reference_stage,
 )
 from agilenn_cc.spec import Spec
-
 from agilenn_cc.spec.augmentation import format_augmentation
+
 
 def training_fingerprint(spec: Spec, dataset: Dataset) -> str:
     """Return the SHA-256 of all that decides a training's outcome, hexadecimal."""
@@ -49,8 +49,8 @@ def training_fingerprint(spec: Spec, dataset: Dataset) -> str:
     parts["training"] = {k: v for k, v in parts["training"].items() if k not in WITHOUT_EFFECT}
     parts["payload"] = {"levels": spec.payload.levels}
     parts["dataset"] = [dataset.fingerprint, list(spec.input_shape), list(dataset.classes)]
-    parts["reference_digest"] = reference_digest(spec)
     parts["augmentation"] = format_augmentation(spec.dataset.augmentations)
+    parts["reference_digest"] = reference_digest(spec)
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -230,13 +230,13 @@ class _Training:
         split: Split = self._dataset.train
         seed = derive_seed(self._spec.seed, "shuffle", stage, epoch)
         order = np.random.default_rng(seed).permutation(len(split.images))
+        generator = np.random.default_rng(derive_seed(self._spec.seed, "augment", stage, epoch))
+        augmentations = self._spec.dataset.augmentations
         for index in range(self._batches):
             chosen = order[index * self._batch : (index + 1) * self._batch]
             images = augment(split.images[chosen], augmentations, generator)
             yield tf.constant(normalise(images)), tf.constant(split.labels[chosen])
 
-        generator = np.random.default_rng(derive_seed(self._spec.seed, "augment", stage, epoch))
-        augmentations = self._spec.dataset.augmentations
     def _keep_best(self, stage: Stage, metrics: Mapping[str, float]) -> None:
         score = stage.score(self._epoch, metrics)
         if score is not None and score >= self._best.get("score", -np.inf):

@@ -38,9 +38,9 @@ _WITHOUT_SPLIT = {
     "split": f"{_WHOLE}: remove `split`",
     "training": "the .tflite network is trained already: remove `training`",
     "payload": f"{_WHOLE} and sends nothing: remove `payload`",
+    "dataset.augmentation": "the .tflite network is trained already: remove `augmentation`",
     "link": f"{_WHOLE} and needs no link: remove `link`",
     "budget.payload": f"{_WHOLE} and sends nothing: remove it",
-    "dataset.augmentation": "the .tflite network is trained already: remove `augmentation`",
 }
 
 
@@ -56,9 +56,9 @@ class _Checker:
 
     def findings(self) -> Iterator[Diagnostic]:
         yield from self.dataset()
+        yield from self.augmentation()
         if self.spec.network.tflite is not None:
             yield from self.on_device(self.spec.network.tflite)
-        yield from self.augmentation()
             return
         if not self.spec.network.extractor:
             yield self.lacks_network()
@@ -97,14 +97,14 @@ class _Checker:
                     else f"one of: {', '.join(sorted(known))}; or `images: FOLDER` for your own",
                 )
                 return
-        if dataset.path is not None and dataset.name in (None, "digits"):
-            yield self.error(
         if dataset.audio is None and ("dataset", "clip") in self.document.entries:
             yield self.error(
                 "dataset.clip",
                 "`clip` is the length of recordings, and this data set has images",
                 "remove it, or name a folder of WAV files by `audio`",
             )
+        if dataset.path is not None and dataset.name in (None, "digits"):
+            yield self.error(
                 "dataset.path",
                 "`path` is only for named data sets that lie in files, such as cifar10",
                 "remove it" if dataset.name else f"`{sources[0]}` is the path here: remove `path`",
@@ -122,8 +122,6 @@ class _Checker:
                 "end the size with x1 or x3",
             )
 
-    def lacks_network(self) -> Diagnostic:
-        return Diagnostic(
     def augmentation(self) -> Iterator[Diagnostic]:
         dataset = self.spec.dataset
         if dataset.audio is not None and Flip() in dataset.augmentations:
@@ -143,6 +141,8 @@ class _Checker:
                     f"at most {most}",
                 )
 
+    def lacks_network(self) -> Diagnostic:
+        return Diagnostic(
             "spec.missing-key",
             "`network` lacks `extractor`",
             self.document.nearest_entry(("network", "extractor")),

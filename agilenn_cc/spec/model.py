@@ -32,10 +32,10 @@ KNOWN_IMAGES: dict[str, tuple[int, int, int]] = {
 }
 """Native (height, width, channels) of the data sets that the package knows by name."""
 
-BUILTIN_REFERENCES = ("builtin", "efficientnetv2-s")
 PHOTOGRAPHS = ("cifar10", "cifar100", "imagenet200")
 """Named data sets whose images mean the same when they are mirrored."""
 
+BUILTIN_REFERENCES = ("builtin", "efficientnetv2-s")
 
 _HEADER_BYTES = 32
 _ATTRIBUTION = PluginName(
@@ -116,7 +116,6 @@ class DatasetSpec(Section):
             "colour as needed. Default: the native size of a named data set."
         ),
     )
-    validation: _Fraction = Field(
     augmentation: Augmentations = Field(
         "auto",
         description=(
@@ -126,13 +125,13 @@ class DatasetSpec(Section):
             "`imagenet200`, folders of colour images), else nothing."
         ),
     )
+    validation: _Fraction = Field(
         0.1, description="Part of the training images kept for choosing; never from the test set."
     )
     test: _Fraction = Field(
         0.2, description="Part of the images kept as test set, where the data has none of its own."
     )
     limit: Limit = Field(Limit(), description="Uses only a part of the images, for quick runs.")
-
 
     @property
     def shape(self) -> tuple[int, int, int] | None:
@@ -153,6 +152,7 @@ class DatasetSpec(Section):
             return ()
         pixels = min(height, width) // 8
         return (Flip(), Shift(pixels)) if pixels else (Flip(),)
+
 
 class ReferenceSpec(Section):
     """The reference network whose gradients say how important a feature is (paper, section 3)."""
