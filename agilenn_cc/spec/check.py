@@ -10,6 +10,7 @@ from agilenn_cc.errors import Diagnostic, Position, nearest
 from agilenn_cc.spec.augmentation import Cutout, Flip, Shift
 from agilenn_cc.spec.language import parse_network
 from agilenn_cc.spec.layers import (
+    Conv,
     Dense,
     GlobalAveragePool,
     Layer,
@@ -34,6 +35,7 @@ _WITHOUT_SPLIT = {
     "network.extractor": "keep one of the two: `extractor` is trained here, `tflite` is ready",
     "network.local": f"{_WHOLE}: remove `local`",
     "network.remote": f"{_WHOLE}, without a server: remove `remote`",
+    "network.init": "the .tflite network is trained already: remove `init`",
     "reference": "nothing is trained here: remove `reference`",
     "split": f"{_WHOLE}: remove `split`",
     "training": "the .tflite network is trained already: remove `training`",
@@ -210,6 +212,8 @@ class _Checker:
             return
         height, width, channels = features[0]
         top = self.spec.split.top
+        if network.init == "pca":
+            yield from self.principal_components(image[-1], channels - top)
         if top >= channels:
             yield self.error(
                 "split.top",
@@ -222,6 +226,28 @@ class _Checker:
         if not isinstance(network.remote, MobileNetV2):
             yield from self.shapes("remote", network.remote, (height, width, sent))
         yield from self.fragments(height * width * sent, width)
+
+    def principal_components(self, depth: int, sent: int) -> Iterator[Diagnostic]:
+        """Only where nothing overlaps or bends are principal components the first layer's best."""
+        extractor = self.spec.network.extractor
+        first = extractor[0]
+        if not isinstance(first, Conv) or first.kernel != first.stride or first.activation:
+            yield self.error(
+                "network.init",
+                f"`init: pca` needs an extractor that begins with a linear block convolution, "
+                f"kernel and stride equal and no activation, not with `{format_layer(first)}`",
+                "begin it with for example `conv 8 4x4 /4`, or remove `init`",
+            )
+            return
+        wanted = max(sent, self.spec.split.top) if len(extractor) == 1 else first.filters
+        found = first.kernel[0] * first.kernel[1] * depth
+        if wanted > found:
+            yield self.error(
+                "network.init",
+                f"`init: pca` would need {wanted} principal components, but a block has {found} "
+                "values",
+                "use fewer filters or larger blocks",
+            )
 
     def layer_error(
         self, part: str, index: int, message: str, hint: str | None = None

@@ -17,6 +17,7 @@ from agilenn_cc.spec.fields import (
     Layers,
     Milliseconds,
     PluginName,
+    Rates,
     Remote,
     ServerAddress,
 )
@@ -200,6 +201,14 @@ class NetworkSpec(Section):
             "or `mobilenetv2 [width W]`."
         ),
     )
+    init: Literal["random", "pca"] = Field(
+        "random",
+        description=(
+            "Initial weights of the extractor. `pca`: the principal components of the training "
+            "images' blocks, for an extractor that begins with a linear block convolution such as "
+            "`conv 8 4x4 /4`."
+        ),
+    )
     tflite: str | None = Field(
         None,
         description=(
@@ -266,6 +275,24 @@ class TrainingSpec(Section):
             "the extractor cannot fool."
         ),
     )
+    rate_loss: float = Field(
+        0.0,
+        ge=0,
+        le=100,
+        description=(
+            "Weight of the code length of the sent features, per bit and symbol: more gives fewer "
+            "bytes and a little less accuracy. 0 trains without it."
+        ),
+    )
+    channel_dropout: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description=(
+            "Part of the training images that lose some of their sent features, as a lost fragment "
+            "would lose them, so that accuracy falls gently when fragments are lost."
+        ),
+    )
     quantisation: Literal["post-training", "aware"] = Field(
         "post-training",
         description="int8 by calibration alone, or after fine-tuning with quantisation in it.",
@@ -286,6 +313,13 @@ class PayloadSpec(Section):
             "Lossless coder of the quantised features: LZW with 12-bit codes (the paper's), LZW "
             "with growing codes, a range coder under tables from training (the fewest bytes), or "
             "none."
+        ),
+    )
+    rates: Rates = Field(
+        (1.0,),
+        description=(
+            "Step factors of the quantiser that the network is trained for at once, ascending, the "
+            "first 1. A larger step sends fewer bytes and answers less exactly."
         ),
     )
     fragment: Bytes = Field(1400, ge=16, le=1400, description="Most coded bytes in one datagram.")

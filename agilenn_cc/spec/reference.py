@@ -111,6 +111,8 @@ def _default(info: FieldInfo) -> str:
     if isinstance(info.default, MobileNetV2):
         return f"`mobilenetv2 width {info.default.width}`"
     if isinstance(info.default, tuple):
+        if all(isinstance(part, float) for part in info.default) and info.default:
+            return f"`[{', '.join(f'{factor:g}' for factor in info.default)}]`"
         return ", ".join(f"`{format_layer(layer)}`" for layer in info.default)
     unit = " ms" if info.alias in ("deadline", "clip") else ""
     shown = f"{info.default:g}" if isinstance(info.default, float) else str(info.default)

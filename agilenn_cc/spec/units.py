@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 _BYTES = {"B": 1, "bytes": 1, "kB": 10**3, "KB": 10**3, "KiB": 2**10, "MB": 10**6, "MiB": 2**20}
 _MILLISECONDS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
+
+MOST_RATES = 8
+LARGEST_RATE = 16.0
 
 QUANTITY = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-zµ]+)\s*")
 IMAGE_PATTERN = r"^[1-9][0-9]*x[1-9][0-9]*x[1-9][0-9]*$"
@@ -56,6 +60,25 @@ def parse_image(value: object) -> tuple[int, int, int]:
     if height > 1024 or width > 1024 or channels > 64:
         raise UnitError(f"`{value}` is too large", "at most 1024x1024x64")
     return height, width, channels
+
+
+def parse_rates(value: object) -> tuple[float, ...]:
+    """Read step factors: 1 to 8 ascending numbers from 1 to 16, the first of them 1."""
+    hint = "write ascending step factors from 1 on, for example [1, 1.5, 2.25]"
+    if not isinstance(value, list | tuple) or not all(
+        isinstance(factor, int | float) and not isinstance(factor, bool) for factor in value
+    ):
+        raise UnitError(f"`{value}` is not a list of numbers", hint)
+    factors = tuple(float(factor) for factor in value)
+    if not 1 <= len(factors) <= MOST_RATES:
+        raise UnitError(f"{len(factors)} rates: 1 to {MOST_RATES} are possible", hint)
+    if factors[0] != 1.0:
+        raise UnitError(f"the first rate is {factors[0]:g}, but the finest step is 1", hint)
+    if not all(low < high for low, high in pairwise(factors)):
+        raise UnitError("the rates do not ascend", hint)
+    if not factors[-1] <= LARGEST_RATE:
+        raise UnitError(f"a rate is above {LARGEST_RATE:g}", hint)
+    return factors
 
 
 def parse_server(value: object) -> str:
