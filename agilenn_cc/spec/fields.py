@@ -124,6 +124,20 @@ Image = Annotated[
 ]
 """(height, width, channels): `96x96x3`."""
 
+Rates = Annotated[
+    tuple[float, ...],
+    BeforeValidator(_quantity(units.parse_rates)),
+    WithJsonSchema(
+        {
+            "type": "array",
+            "items": {"type": "number", "minimum": 1, "maximum": units.LARGEST_RATE},
+            "minItems": 1,
+            "maxItems": units.MOST_RATES,
+        }
+    ),
+]
+"""Ascending step factors of the quantiser, the first 1: `[1, 1.5, 2.25]`."""
+
 ServerAddress = Annotated[
     str,
     BeforeValidator(_quantity(units.parse_server)),
