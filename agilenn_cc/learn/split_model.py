@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,10 @@ import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import load_file
 
+from agilenn_cc.learn import importance
 from agilenn_cc.learn.backend import Model, keras
 from agilenn_cc.learn.checkpoint import dump
+from agilenn_cc.learn.importance import ImportanceChange
 
 BATCH = 256
 
@@ -33,7 +35,8 @@ class SplitModel:
 
     `extractor`: images [N, H, W, C] in (pixel - 128) / 128 to features; `local`: the first `top`
     channels to logits; `remote`: the others, quantised to `levels` (float32, ascending), to logits.
-    `alpha` weighs the local answer. `metrics` is the `training` part of the report.
+    `alpha` weighs the local answer. `metrics` is the `training` part of the report,
+    `importance` that of the channels before and after.
     """
 
     extractor: Model
@@ -44,6 +47,7 @@ class SplitModel:
     top: int
     classes: tuple[str, ...]
     metrics: Mapping[str, Any]
+    importance: ImportanceChange = field(default_factory=ImportanceChange)
 
     def features(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Return the features [N, H, W, C] of raw images uint8 [N, H, W, C]."""
@@ -89,7 +93,7 @@ def _run(model: Model, batches: Iterator[npt.NDArray[Any]]) -> npt.NDArray[np.fl
 
 
 def save(split: SplitModel, directory: Path) -> None:
-    """Write the split to `directory`: model.safetensors, model.json, timing.json.
+    """Write the split to `directory`: its arrays, model.json, importance.json, timing.json.
 
     Equal splits give equal bytes; only timing.json, how long training took, differs between runs.
     """
@@ -111,6 +115,7 @@ def save(split: SplitModel, directory: Path) -> None:
     }
     (directory / "model.safetensors").write_bytes(dump(arrays, {}))
     _write_json(directory / "model.json", described)
+    _write_json(directory / importance.FILE_NAME, split.importance.to_json())
     _write_json(directory / "timing.json", {"seconds": split.metrics.get("seconds")})
 
 
@@ -138,6 +143,7 @@ def load(directory: Path) -> SplitModel:
         top=int(described["top"]),
         classes=tuple(described["classes"]),
         metrics={**described["metrics"], **timing},
+        importance=importance.read(directory),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from agilenn_cc.learn.channel_selection import (
     permute_outputs,
     select_channels,
 )
+from agilenn_cc.learn.importance import ChannelImportance
 from agilenn_cc.learn.joint import JointStep, SplitNetworks
 from agilenn_cc.learn.optimisers import Optimiser
 from agilenn_cc.learn.quantiser import initial_levels, sigma_at
@@ -160,7 +161,11 @@ def extractor_stage(
             ]
         )
         networks.levels.assign(initial_levels(features[..., spec.split.top :], spec.payload.levels))
-        return {"selected_channels": list(selected), "feature_range": float(features.max())}
+        return {
+            "selected_channels": list(selected),
+            "importance_before": asdict(ChannelImportance.of(importance)),
+            "feature_range": float(features.max()),
+        }
 
     return Stage(
         "extractor",

@@ -6,6 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from agilenn_cc.learn.attribution import IntegratedGradients, make_attribution
 from agilenn_cc.learn.audit import FULL_STEPS, Auditor
 from agilenn_cc.learn.backend import Tensor, derive_seed, keras, make_deterministic, tf
 from agilenn_cc.learn.checkpoint import Checkpoint
+from agilenn_cc.learn.importance import ChannelImportance, ImportanceChange
 from agilenn_cc.learn.joint import build_split
 from agilenn_cc.learn.losses import combination_weight
 from agilenn_cc.learn.optimisers import Optimiser, make_optimiser
@@ -94,6 +96,7 @@ class _Training:
         self._results: dict[str, Any] = {}
         self._best: dict[str, Any] = {}
         self._best_arrays: dict[str, npt.NDArray[Any]] = {}
+        self._after: ChannelImportance | None = None
         self._stage, self._epoch = "reference", 0
         self._seconds = 0.0
         self._batch = min(spec.training.batch, len(dataset.train.images))
@@ -304,12 +307,24 @@ class _Training:
             top=spec.split.top,
             classes=self._dataset.classes,
             metrics=metrics,
+            importance=self._importance_change(),
+        )
+
+    def _importance_change(self) -> ImportanceChange:
+        after = self._after
+        return ImportanceChange.from_json(
+            {
+                "before": self._results.get("importance_before"),
+                "after": asdict(after) if after else None,
+                "selected": self._results.get("selected_channels", ()),
+            }
         )
 
     def _measure_test(self) -> dict[str, Any]:
         test, top = self._dataset.test, self._spec.split.top
         found = self._freeze({}).predict(test.images)
         importance = self._auditor.importance(test.images, test.labels)
+        self._after = ChannelImportance.of(importance)
 
         def right(logits: npt.NDArray[np.float32]) -> float:
             return float((logits.argmax(axis=1) == test.labels).mean())
