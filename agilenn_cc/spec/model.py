@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from agilenn_cc.errors import Position
 from agilenn_cc.spec.augmentation import Augmentation, Flip, Shift
@@ -22,6 +22,7 @@ from agilenn_cc.spec.fields import (
     ServerAddress,
 )
 from agilenn_cc.spec.layers import Dense, GlobalAveragePool, MobileNetV2, output_shape
+from agilenn_cc.spec.profiles import profile_defaults
 from agilenn_cc.spec.source import Document
 
 KNOWN_IMAGES: dict[str, tuple[int, int, int]] = {
@@ -209,6 +210,13 @@ class NetworkSpec(Section):
             "`conv 8 4x4 /4`."
         ),
     )
+    mapping: Literal["none", "linear"] = Field(
+        "none",
+        description=(
+            "Mapping layer (paper, section 5): `linear` mixes the extractor's channels before its "
+            "last activation; it is trained along and folded into the last convolution."
+        ),
+    )
     tflite: str | None = Field(
         None,
         description=(
@@ -232,6 +240,13 @@ class SplitSpec(Section):
 class TrainingSpec(Section):
     """How the split is trained (paper, sections 4 and 7)."""
 
+    profile: Literal["default", "quick", "paper"] = Field(
+        "default",
+        description=(
+            "Defaults of this section's other keys: those below, a training of minutes on two CPU "
+            "cores, or the paper's settings (docs/training.md). A key that you write wins."
+        ),
+    )
     epochs: int = Field(20, ge=1, le=100_000, description="Epochs of joint training.")
     optimizer: Literal["sgd", "adam", "adamw"] = Field("adamw", description="Optimiser.")
     learning_rate: float = Field(4e-3, gt=0, le=10, description="Initial learning rate.")
@@ -256,8 +271,49 @@ class TrainingSpec(Section):
     steps: int = Field(
         4, ge=1, le=1000, description="Points of the path integral of integrated gradients."
     )
-    baseline: Literal["zero"] = Field(
-        "zero", description="Where the path of integrated gradients begins: all features zero."
+    baseline: Literal["zero", "mean"] = Field(
+        "zero",
+        description=(
+            "Where the path of integrated gradients begins: all features zero, or each channel's "
+            "mean over training images, measured anew each epoch."
+        ),
+    )
+    attribution_every: int = Field(
+        1,
+        ge=1,
+        le=1000,
+        description=(
+            "Importance losses are computed in every n-th step of an epoch, n times as strong."
+        ),
+    )
+    order: Literal["disorder", "descending", "ranking"] = Field(
+        "disorder",
+        description=(
+            "Loss that brings the important channels to the front: `disorder` (Eq. 1), "
+            "`descending` (the strict order of section 4.1), `ranking` (Eq. 1 of logarithms, over "
+            "all pairs of channels)."
+        ),
+    )
+    order_margin: float = Field(
+        0.01,
+        ge=0,
+        lt=1,
+        description="Importance by which a top channel should outrank all others in training.",
+    )
+    skewness_margin: float = Field(
+        0.03,
+        ge=0,
+        lt=1,
+        description=(
+            "What training adds to `split.skewness`: on new images importance is less skewed."
+        ),
+    )
+    balancing: Literal["fixed", "gradnorm", "cov"] = Field(
+        "fixed",
+        description=(
+            "How lambda goes on: `fixed`, or adapted in training by GradNorm (from `lambda`) or by "
+            "the losses' coefficients of variation (paper, section 4.2)."
+        ),
     )
     reference_epochs: int = Field(
         10, ge=0, le=100_000, description="Epochs of training or fine-tuning the reference."
@@ -404,6 +460,19 @@ class Spec(Section):
 
     _document: Document | None = PrivateAttr(None)
     _base_dir: Path = PrivateAttr(default_factory=Path)
+
+    @model_validator(mode="after")
+    def _resolve_profile(self) -> Spec:
+        """Give the training keys that the user did not write what the profile says."""
+        training = self.training
+        defaults = profile_defaults(training.profile, self.dataset.name)
+        unwritten = {k: v for k, v in defaults.items() if k not in training.model_fields_set}
+        if unwritten:
+            # Past `frozen`, and without counting them as written by the user.
+            resolved = training.model_copy()
+            resolved.__dict__.update(unwritten)
+            self.__dict__["training"] = resolved
+        return self
 
     @property
     def base_dir(self) -> Path:
