@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import load_file
 
-from agilenn_cc.learn import importance
+from agilenn_cc.learn import importance_change
 from agilenn_cc.learn.backend import Model, keras
 from agilenn_cc.learn.checkpoint import dump
-from agilenn_cc.learn.importance import ImportanceChange
+from agilenn_cc.learn.importance_change import ImportanceChange
 
 BATCH = 256
 
@@ -115,7 +115,7 @@ def save(split: SplitModel, directory: Path) -> None:
     }
     (directory / "model.safetensors").write_bytes(dump(arrays, {}))
     _write_json(directory / "model.json", described)
-    _write_json(directory / importance.FILE_NAME, split.importance.to_json())
+    _write_json(directory / importance_change.FILE_NAME, split.importance.to_json())
     _write_json(directory / "timing.json", {"seconds": split.metrics.get("seconds")})
 
 
@@ -143,7 +143,7 @@ def load(directory: Path) -> SplitModel:
         top=int(described["top"]),
         classes=tuple(described["classes"]),
         metrics={**described["metrics"], **timing},
-        importance=importance.read(directory),
+        importance=importance_change.read(directory),
     )
 
 

@@ -21,7 +21,7 @@ from agilenn_cc.learn.channel_selection import (
     permute_outputs,
     select_channels,
 )
-from agilenn_cc.learn.importance import ChannelImportance
+from agilenn_cc.learn.importance_change import ChannelImportance
 from agilenn_cc.learn.joint import JointStep, SplitNetworks
 from agilenn_cc.learn.optimisers import Optimiser
 from agilenn_cc.learn.quantiser import initial_levels, sigma_at

@@ -20,7 +20,7 @@ from agilenn_cc.learn.attribution import IntegratedGradients, make_attribution
 from agilenn_cc.learn.audit import FULL_STEPS, Auditor
 from agilenn_cc.learn.backend import Tensor, derive_seed, keras, make_deterministic, tf
 from agilenn_cc.learn.checkpoint import Checkpoint
-from agilenn_cc.learn.importance import ChannelImportance, ImportanceChange
+from agilenn_cc.learn.importance_change import ChannelImportance, ImportanceChange
 from agilenn_cc.learn.joint import build_split
 from agilenn_cc.learn.losses import combination_weight
 from agilenn_cc.learn.optimisers import Optimiser, make_optimiser
