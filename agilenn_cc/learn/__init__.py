@@ -5,7 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agilenn_cc.learn.progress import Progress, ProgressCallback
+from agilenn_cc.learn.history import History
+from agilenn_cc.learn.options import STRATEGIES, TrainingOptions
+from agilenn_cc.learn.progress import (
+    BatchProgress,
+    Progress,
+    ProgressCallback,
+    Resumed,
+    TimeLeft,
+    headline,
+)
 
 if TYPE_CHECKING:
     from agilenn_cc.data import Dataset
@@ -17,12 +26,16 @@ WITHOUT_EFFECT = frozenset(("checkpoint", "quantisation"))
 
 
 def train(
-    spec: Spec, dataset: Dataset, work: Path, progress: ProgressCallback | None = None
+    spec: Spec,
+    dataset: Dataset,
+    work: Path,
+    progress: ProgressCallback | None = None,
+    options: TrainingOptions | None = None,
 ) -> SplitModel:
     """Train the split that `spec` describes; see `learn.trainer.train`."""
     from agilenn_cc.learn import trainer
 
-    return trainer.train(spec, dataset, work, progress)
+    return trainer.train(spec, dataset, work, progress, options)
 
 
 def save(split: SplitModel, directory: Path) -> None:
@@ -32,6 +45,13 @@ def save(split: SplitModel, directory: Path) -> None:
     split_model.save(split, directory)
 
 
+def write_tensorboard(history: History, directory: Path) -> None:
+    """Write the logs of a finished training; see `learn.tensorboard.TensorboardLog`."""
+    from agilenn_cc.learn.tensorboard import TensorboardLog
+
+    TensorboardLog(directory, history).close()
+
+
 def load(directory: Path) -> SplitModel:
     """Read what `save` wrote; see `learn.split_model.load`."""
     from agilenn_cc.learn import split_model
@@ -39,4 +59,19 @@ def load(directory: Path) -> SplitModel:
     return split_model.load(directory)
 
 
-__all__ = ["WITHOUT_EFFECT", "Progress", "ProgressCallback", "load", "save", "train"]
+__all__ = [
+    "STRATEGIES",
+    "WITHOUT_EFFECT",
+    "BatchProgress",
+    "History",
+    "Progress",
+    "ProgressCallback",
+    "Resumed",
+    "TimeLeft",
+    "TrainingOptions",
+    "headline",
+    "load",
+    "save",
+    "train",
+    "write_tensorboard",
+]

@@ -51,6 +51,8 @@ class Auditor:
         self._extractor = extractor
         self._reference = reference
         self._attribution = attribution
+        self.latest: tuple[float, ...] = ()
+        """Mean importance per channel of the latest measurement, over the correct samples."""
         self._evaluate: Callable[[Any, Any], tuple[Tensor, Tensor]] = tf.function(
             self._batch, reduce_retracing=True
         )
@@ -72,10 +74,13 @@ class Auditor:
             )
             for start in range(0, len(images), BATCH)
         ]
-        return Importance(
+        found = Importance(
             np.concatenate([values.numpy() for values, _ in parts]),
             np.concatenate([correct.numpy() for _, correct in parts]),
         )
+        counted = found.values[found.correct]
+        self.latest = tuple(map(float, counted.mean(axis=0))) if len(counted) else ()
+        return found
 
 
 def accuracy(model: Model, images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64]) -> float:

@@ -58,6 +58,22 @@ def write(directory: Path, checkpoint: Checkpoint) -> None:
         ) from error
 
 
+def remove(directory: Path) -> None:
+    """Forget the checkpoint in `directory`, if there is one.
+
+    Raises `AgilennError` (exit 7) where it cannot be removed.
+    """
+    try:
+        (directory / FILE_NAME).unlink(missing_ok=True)
+    except OSError as error:
+        raise AgilennError.of(
+            ExitCode.EXTERNAL,
+            "training.checkpoint",
+            f"the checkpoint in {directory} cannot be removed: {error.strerror or error}",
+            hint="remove the folder yourself, or give write permission",
+        ) from error
+
+
 def read(directory: Path, fingerprint: str) -> Checkpoint | None:
     """Return the checkpoint in `directory`, or None if there is none of this training.
 

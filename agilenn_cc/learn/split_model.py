@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import load_file
 
-from agilenn_cc.learn import importance_change
+from agilenn_cc.learn import history, importance_change
 from agilenn_cc.learn.backend import Model, keras
 from agilenn_cc.learn.checkpoint import dump
+from agilenn_cc.learn.history import History
 from agilenn_cc.learn.importance_change import ImportanceChange
 
 BATCH = 256
@@ -36,7 +37,8 @@ class SplitModel:
     `extractor`: images [N, H, W, C] in (pixel - 128) / 128 to features; `local`: the first `top`
     channels to logits; `remote`: the others, quantised to `levels` (float32, ascending), to logits.
     `alpha` weighs the local answer. `metrics` is the `training` part of the report,
-    `importance` that of the channels before and after.
+    `importance` that of the channels before and after, `history` what each epoch measured.
+    `rates` are the step factors that it was trained for; a rate is named by its number in them.
     """
 
     extractor: Model
@@ -48,20 +50,29 @@ class SplitModel:
     classes: tuple[str, ...]
     metrics: Mapping[str, Any]
     importance: ImportanceChange = field(default_factory=ImportanceChange)
+    history: History = ()
+    rates: tuple[float, ...] = (1.0,)
 
     def features(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Return the features [N, H, W, C] of raw images uint8 [N, H, W, C]."""
         return _run(self.extractor, _normalised(images))
 
-    def indices(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-        """Return the quantiser's indices [N, H, W, C - top] of the sent features."""
-        return nearest_level(features[..., self.top :], self.levels)
+    def levels_at(self, rate: int = 0) -> npt.NDArray[np.float32]:
+        """Return the levels [L] of rate number `rate`: stretched by its step factor."""
+        return self.levels * np.float32(self.rates[rate])
 
-    def predict(self, images: npt.NDArray[np.uint8]) -> Prediction:
+    def indices(self, features: npt.NDArray[np.float32], rate: int = 0) -> npt.NDArray[np.uint8]:
+        """Return the quantiser's indices [N, H, W, C - top] of the sent features."""
+        return nearest_level(features[..., self.top :], self.levels_at(rate))
+
+    def predict(self, images: npt.NDArray[np.uint8], rate: int = 0) -> Prediction:
         """Return the float logits for raw images; the sent features are hard-quantised."""
-        features = self.features(images)
+        return self.answer(self.features(images), rate)
+
+    def answer(self, features: npt.NDArray[np.float32], rate: int = 0) -> Prediction:
+        """Return the float logits for `features` [N, H, W, C]."""
         local = _run(self.local, iter_batches(features[..., : self.top]))
-        sent = self.levels[self.indices(features)]
+        sent = self.levels_at(rate)[self.indices(features, rate)]
         remote = _run(self.remote, iter_batches(sent))
         combined = self.alpha * local + (1.0 - self.alpha) * remote
         return Prediction(local, remote, combined.astype(np.float32))
@@ -93,7 +104,7 @@ def _run(model: Model, batches: Iterator[npt.NDArray[Any]]) -> npt.NDArray[np.fl
 
 
 def save(split: SplitModel, directory: Path) -> None:
-    """Write the split to `directory`: its arrays, model.json, importance.json, timing.json.
+    """Write the split to `directory`: its arrays and four JSON files.
 
     Equal splits give equal bytes; only timing.json, how long training took, differs between runs.
     """
@@ -111,11 +122,13 @@ def save(split: SplitModel, directory: Path) -> None:
         "alpha": split.alpha,
         "top": split.top,
         "classes": list(split.classes),
+        "rates": list(split.rates),
         "metrics": {k: v for k, v in split.metrics.items() if k != "seconds"},
     }
     (directory / "model.safetensors").write_bytes(dump(arrays, {}))
     _write_json(directory / "model.json", described)
     _write_json(directory / importance_change.FILE_NAME, split.importance.to_json())
+    _write_json(directory / history.FILE_NAME, history.to_json(split.history))
     _write_json(directory / "timing.json", {"seconds": split.metrics.get("seconds")})
 
 
@@ -144,6 +157,8 @@ def load(directory: Path) -> SplitModel:
         classes=tuple(described["classes"]),
         metrics={**described["metrics"], **timing},
         importance=importance_change.read(directory),
+        rates=tuple(described["rates"]),
+        history=history.read(directory),
     )
 
 

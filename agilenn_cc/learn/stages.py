@@ -22,9 +22,10 @@ from agilenn_cc.learn.channel_selection import (
     select_channels,
 )
 from agilenn_cc.learn.importance_change import ChannelImportance
-from agilenn_cc.learn.joint import JointStep, SplitNetworks
+from agilenn_cc.learn.joint import JointStep, SplitNetworks, ends_rectified
 from agilenn_cc.learn.optimisers import Optimiser
 from agilenn_cc.learn.quantiser import initial_levels, sigma_at
+from agilenn_cc.learn.rate_figures import epoch_metrics, rate_figures
 from agilenn_cc.learn.reference import Reference
 from agilenn_cc.learn.split_model import SplitModel
 from agilenn_cc.spec import Spec
@@ -38,6 +39,8 @@ FROZEN_FROM = 0.75
 """Part after which the extractor's batch norm rests, so that training sees what inference sees."""
 SELECTION_SAMPLES = 5000
 """Most training images that Algorithm 1 and the quantiser's first levels are computed from."""
+CODE_SAMPLES = 1000
+"""Most training images that the tables for the expected bytes are counted from."""
 AUDIT_SAMPLES = 1000
 """Most validation images whose importance is measured after each epoch."""
 
@@ -50,7 +53,8 @@ class Stage:
     """A stage: `step(epoch, images, labels)` trains one batch, `measure()` ends an epoch.
 
     `measure` gives figures on the validation split; `score` ranks the epochs for choosing the
-    best (None: the last one counts); `finish` runs once, after the last epoch.
+    best (None: the last one counts); `finish` runs once, after the last epoch. Early stopping
+    watches the score, or the metric `watched` where epochs have none.
     """
 
     name: str
@@ -60,6 +64,7 @@ class Stage:
     measure: Callable[[], dict[str, float]]
     score: Callable[[int, Mapping[str, float]], float | None]
     finish: Callable[[], dict[str, Any]]
+    watched: str | None = None
 
 
 def never_scored(epoch: int, metrics: Mapping[str, float]) -> float | None:
@@ -107,7 +112,17 @@ def reference_stage(
         lambda: {"accuracy": accuracy(reference.full, validation.images, validation.labels)},
         never_scored,
         finish,
+        "accuracy",
     )
+
+
+def prepares_extractor(spec: Spec) -> bool:
+    """Return whether the extractor learns in pre-processing, and channels are then selected.
+
+    Principal components stay as they are: what they need is a reference that learns to read them.
+    """
+    principal = spec.network.init == "pca" and len(spec.network.extractor) == 1
+    return spec.training.preprocessing and not principal
 
 
 def extractor_stage(
@@ -120,9 +135,16 @@ def extractor_stage(
     validation: Split,
     epochs: int,
 ) -> Stage:
-    """Teach the extractor and the adapter to feed the frozen reference, then apply Algorithm 1."""
+    """Teach the extractor and the adapter to feed the frozen reference, then apply Algorithm 1.
+
+    Without `training.preprocessing` only the adapter learns, so that the reference can judge the
+    features of an extractor whose weights are as drawn, and the channels stay where they are.
+    """
     extractor, adapter = networks.extractor, reference.adapter
-    variables = [*extractor.trainable_variables, *adapter.trainable_variables]
+    prepared = prepares_extractor(spec)
+    variables = [*adapter.trainable_variables]
+    if prepared:
+        variables = [*extractor.trainable_variables, *variables]
 
     def run(images: Tensor, labels: Tensor) -> Metrics:
         with tf.GradientTape() as tape:
@@ -141,7 +163,8 @@ def extractor_stage(
     def finish() -> dict[str, Any]:
         images, labels = subset(train, SELECTION_SAMPLES)
         importance = auditor.importance(images, labels)
-        selected = choose_top_channels(importance, spec.split.top)
+        top = spec.split.top
+        selected = choose_top_channels(importance, top) if prepared else tuple(range(top))
         order = permutation(selected, spec.feature_shape[2])
         try:
             permute_outputs(extractor, order)
@@ -160,11 +183,14 @@ def extractor_stage(
                 for i in range(0, min(len(images), 1024), 256)
             ]
         )
-        networks.levels.assign(initial_levels(features[..., spec.split.top :], spec.payload.levels))
+        rectified = ends_rectified(spec.network.extractor)
+        levels = initial_levels(features[..., top:], spec.payload.levels, rectified)
+        networks.levels.assign(levels)
+        spanned = features.max() if rectified else levels[-1] - levels[0]
         return {
             "selected_channels": list(selected),
             "importance_before": asdict(ChannelImportance.of(importance)),
-            "feature_range": float(features.max()),
+            "feature_range": float(spanned),
         }
 
     return Stage(
@@ -175,6 +201,7 @@ def extractor_stage(
         measure,
         never_scored,
         finish,
+        "accuracy_reference_on_features",
     )
 
 
@@ -201,6 +228,7 @@ def joint_stage(
     attribution: Attribution,
     optimiser: Optimiser | None,
     auditor: Auditor,
+    train: Split,
     validation: Split,
     feature_range: Callable[[], float],
     freeze: Callable[[], SplitModel],
@@ -210,6 +238,7 @@ def joint_stage(
     hard_from, frozen_from = int(HARD_FROM * epochs), int(FROZEN_FROM * epochs)
     joint = JointStep(spec, networks, reference, attribution, optimiser)
     audited = subset(validation, AUDIT_SAMPLES)
+    seen, _labels = subset(train, CODE_SAMPLES)
 
     def step(epoch: int, images: Tensor, labels: Tensor) -> Metrics:
         progress = epoch / max(hard_from, 1)
@@ -219,7 +248,7 @@ def joint_stage(
         return metrics
 
     def measure() -> dict[str, float]:
-        found = freeze().predict(validation.images)
+        found, figures = rate_figures(freeze(), validation, seen)
         importance = auditor.importance(*audited)
         top = spec.split.top
 
@@ -232,6 +261,7 @@ def joint_stage(
             "validation_skewness": importance.skewness(top),
             "validation_disorder": importance.disorder(top),
             "validation_reference": importance.accuracy,
+            **epoch_metrics(figures),
         }
 
     def score(epoch: int, metrics: Mapping[str, float]) -> float | None:

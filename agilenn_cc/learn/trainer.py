@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import time
@@ -15,29 +16,43 @@ import numpy.typing as npt
 
 from agilenn_cc.data import Dataset, Split, augment
 from agilenn_cc.errors import AgilennError, ExitCode
-from agilenn_cc.learn import WITHOUT_EFFECT, checkpoint
+from agilenn_cc.learn import WITHOUT_EFFECT, checkpoint, history, principal_components
 from agilenn_cc.learn.attribution import IntegratedGradients, make_attribution
 from agilenn_cc.learn.audit import FULL_STEPS, Auditor
 from agilenn_cc.learn.backend import Tensor, derive_seed, keras, make_deterministic, tf
 from agilenn_cc.learn.checkpoint import Checkpoint
+from agilenn_cc.learn.history import EpochRecord, History
 from agilenn_cc.learn.importance_change import ChannelImportance, ImportanceChange
-from agilenn_cc.learn.joint import build_split
+from agilenn_cc.learn.joint import build_split, ends_rectified
 from agilenn_cc.learn.losses import combination_weight
 from agilenn_cc.learn.optimisers import Optimiser, make_optimiser
-from agilenn_cc.learn.progress import Progress, ProgressCallback
-from agilenn_cc.learn.quantiser import spread
+from agilenn_cc.learn.options import TrainingOptions
+from agilenn_cc.learn.progress import (
+    BatchProgress,
+    Progress,
+    ProgressCallback,
+    Resumed,
+    TrainingClock,
+)
+from agilenn_cc.learn.quantiser import spread, zero_index
+from agilenn_cc.learn.rate_figures import rate_figures
 from agilenn_cc.learn.reference import build_reference
 from agilenn_cc.learn.reference_files import reference_digest
 from agilenn_cc.learn.split_model import SplitModel, normalise
 from agilenn_cc.learn.stages import (
+    CODE_SAMPLES,
     FINE_TUNING_LEARNING_RATE,
     PREPROCESSING_LEARNING_RATE,
     REFERENCE_LEARNING_RATE,
+    SELECTION_SAMPLES,
     Stage,
     extractor_stage,
     joint_stage,
+    prepares_extractor,
     reference_stage,
+    subset,
 )
+from agilenn_cc.learn.tensorboard import TensorboardLog
 from agilenn_cc.spec import Spec
 from agilenn_cc.spec.augmentation import format_augmentation
 
@@ -49,7 +64,7 @@ def training_fingerprint(spec: Spec, dataset: Dataset) -> str:
         key: whole[key] for key in ("seed", "reference", "network", "split", "training", "payload")
     }
     parts["training"] = {k: v for k, v in parts["training"].items() if k not in WITHOUT_EFFECT}
-    parts["payload"] = {"levels": spec.payload.levels}
+    parts["payload"] = {"levels": spec.payload.levels, "rates": list(spec.payload.rates)}
     parts["dataset"] = [dataset.fingerprint, list(spec.input_shape), list(dataset.classes)]
     parts["augmentation"] = format_augmentation(spec.dataset.augmentations)
     parts["reference_digest"] = reference_digest(spec)
@@ -57,7 +72,11 @@ def training_fingerprint(spec: Spec, dataset: Dataset) -> str:
 
 
 def train(
-    spec: Spec, dataset: Dataset, work: Path, progress: ProgressCallback | None = None
+    spec: Spec,
+    dataset: Dataset,
+    work: Path,
+    progress: ProgressCallback | None = None,
+    options: TrainingOptions | None = None,
 ) -> SplitModel:
     """Train the split that `spec` describes on `dataset` (images uint8 [N, H, W, C]).
 
@@ -71,7 +90,10 @@ def train(
     """
     make_deterministic()
     keras.backend.clear_session()
-    run = _Training(spec, dataset, work, progress or (lambda _: None))
+    options = options or TrainingOptions()
+    if not options.resume:
+        checkpoint.remove(work)
+    run = _Training(spec, dataset, work, progress or (lambda _: None), options)
     try:
         return run.result()
     except KeyboardInterrupt:
@@ -87,11 +109,22 @@ class _Training:
     """The state of one training and the loop over its stages."""
 
     def __init__(
-        self, spec: Spec, dataset: Dataset, work: Path, progress: ProgressCallback
+        self,
+        spec: Spec,
+        dataset: Dataset,
+        work: Path,
+        progress: ProgressCallback,
+        options: TrainingOptions,
     ) -> None:
         self._spec, self._dataset, self._work, self._progress = spec, dataset, work, progress
+        self._options = options
+        self._history: History = ()
+        self._log: TensorboardLog | None = None
         classes = len(dataset.classes)
         self._networks = build_split(spec, classes)
+        if spec.network.init == "pca":
+            images, _labels = subset(dataset.train, SELECTION_SAMPLES)
+            principal_components.initialise(self._networks.extractor, spec, normalise(images))
         self._reference = build_reference(spec, classes)
         self._results: dict[str, Any] = {}
         self._best: dict[str, Any] = {}
@@ -102,6 +135,7 @@ class _Training:
         self._batch = min(spec.training.batch, len(dataset.train.images))
         self._batches = len(dataset.train.images) // self._batch
         self._stages = self._build_stages()
+        self._clock = TrainingClock({stage.name: stage.epochs for stage in self._stages})
 
     def where(self) -> str:
         """Return the stage and epoch, for messages."""
@@ -110,12 +144,16 @@ class _Training:
     def result(self) -> SplitModel:
         """Run what is left of the training and return its result."""
         self._resume()
+        if self._options.tensorboard is not None:
+            self._log = TensorboardLog(self._options.tensorboard, self._history)
         names = [stage.name for stage in self._stages]
         for position in range(names.index(self._stage), len(names)):
             self._run_stage(self._stages[position])
             if position + 1 < len(names):
                 self._stage, self._epoch = names[position + 1], 0
                 self._checkpoint(None)
+        if self._log is not None:
+            self._log.close()
         if self._best_arrays:
             self._assign(self._best_arrays)
         return self._freeze(self._measure_test())
@@ -134,10 +172,9 @@ class _Training:
         prepare = max(1, training.reference_epochs // 2)
         builtin = spec.reference.model == "builtin"
         rate = REFERENCE_LEARNING_RATE if builtin else FINE_TUNING_LEARNING_RATE
-        feeding = [
-            *networks.extractor.trainable_variables,
-            *reference.adapter.trainable_variables,
-        ]
+        feeding = [*reference.adapter.trainable_variables]
+        if prepares_extractor(spec):
+            feeding = [*networks.extractor.trainable_variables, *feeding]
         return (
             reference_stage(
                 spec,
@@ -173,6 +210,7 @@ class _Training:
                     networks.trainable_variables(),
                 ),
                 auditor,
+                data.train,
                 data.validation,
                 lambda: float(self._results["feature_range"]),
                 lambda: self._freeze({}),
@@ -188,23 +226,64 @@ class _Training:
         return make_optimiser(name, rate, decay, epochs * self._batches, variables)
 
     def _run_stage(self, stage: Stage) -> None:
-        while self._epoch < stage.epochs:
+        while self._epoch < stage.epochs and not self._has_stalled(stage):
             started = time.monotonic()
             sums: dict[str, Tensor] = {}
-            for images, labels in self._epoch_batches(stage.name, self._epoch):
+            for batch, (images, labels) in enumerate(
+                self._epoch_batches(stage.name, self._epoch), start=1
+            ):
                 for key, value in stage.step(self._epoch, images, labels).items():
                     sums[key] = sums.get(key, 0.0) + value
+                self._tell_batch(stage, batch, time.monotonic() - started)
             metrics = {key: float(value) / self._batches for key, value in sums.items()}
             self._demand_finite(stage, metrics)
             metrics.update(stage.measure())
             self._keep_best(stage, metrics)
             seconds = time.monotonic() - started
             self._seconds += seconds
+            self._clock.add(stage.name, seconds)
             self._epoch += 1
-            if self._epoch % self._spec.training.checkpoint == 0 or self._epoch == stage.epochs:
+            self._record(stage, metrics)
+            ended = self._epoch == stage.epochs or self._has_stalled(stage)
+            if self._epoch % self._spec.training.checkpoint == 0 or ended:
                 self._checkpoint(stage)
-            self._progress(Progress(stage.name, self._epoch, stage.epochs, metrics, seconds))
+            left = self._clock.left(stage.name, stage.epochs if ended else self._epoch)
+            self._progress(Progress(stage.name, self._epoch, stage.epochs, metrics, seconds, left))
+        if self._epoch < stage.epochs:
+            stopped = self._results.get("stopped_early", {})
+            self._results["stopped_early"] = {**stopped, stage.name: self._epoch}
         self._results.update(stage.finish())
+
+    def _has_stalled(self, stage: Stage) -> bool:
+        """Whether early stopping ends the stage; the history decides, so a resumed run agrees."""
+        scores = [record.score for record in self._history if record.stage == stage.name]
+        return history.stalled(scores, self._spec.training.early_stop)
+
+    def _tell_batch(self, stage: Stage, batch: int, seconds: float) -> None:
+        if self._options.on_batch is None:
+            return
+        part = batch / self._batches
+        left = self._clock.left(stage.name, self._epoch + part, seconds / part)
+        told = BatchProgress(stage.name, self._epoch, stage.epochs, batch, self._batches, left)
+        self._options.on_batch(told)
+
+    def _record(self, stage: Stage, metrics: Mapping[str, float]) -> None:
+        """Append the epoch that ended to the history and to the logs."""
+        score = stage.score(self._epoch - 1, metrics)
+        if score is None and stage.watched is not None:
+            score = metrics[stage.watched]
+        optimiser = stage.optimiser
+        record = EpochRecord(
+            stage.name,
+            self._epoch,
+            dict(metrics),
+            None if optimiser is None else float(optimiser.learning_rate),
+            score,
+            self._auditor.latest if stage.name == "joint" else (),
+        )
+        self._history = (*self._history, record)
+        if self._log is not None:
+            self._log.add(record)
 
     def _demand_finite(self, stage: Stage, metrics: Mapping[str, float]) -> None:
         """Refuse to go on with a training whose loss is no number any more."""
@@ -249,6 +328,7 @@ class _Training:
     def _split_variables(self) -> dict[str, Tensor]:
         networks = self._networks
         named = {"levels": networks.levels, "weight": networks.weight}
+        named["code_counts"] = networks.code_counts
         for name in ("extractor", "local", "remote"):
             named.update(_numbered(name, getattr(networks, name).weights))
         return named
@@ -271,6 +351,8 @@ class _Training:
             "best": self._best,
             "results": self._results,
             "seconds": self._seconds,
+            "timed": self._clock.timed,
+            "history": history.to_json(self._history),
         }
         checkpoint.write(self._work, Checkpoint(arrays, state))
 
@@ -282,7 +364,12 @@ class _Training:
         self._stage, self._epoch = state["stage"], state["epoch"]
         self._best, self._results = dict(state["best"]), dict(state["results"])
         self._seconds = state["seconds"]
+        self._history = history.from_json(state["history"])
         stage = next(stage for stage in self._stages if stage.name == self._stage)
+        epochs = {stage.name: stage.epochs for stage in self._stages}
+        self._clock = TrainingClock(epochs, state["timed"])
+        if self._options.on_resume is not None:
+            self._options.on_resume(Resumed(self._stage, self._epoch, stage.epochs))
         self._best_arrays = {
             name.removeprefix("best/"): value
             for name, value in found.arrays.items()
@@ -302,11 +389,13 @@ class _Training:
             extractor=networks.extractor,
             local=networks.local,
             remote=networks.remote,
-            levels=spread(networks.levels.numpy()).astype(np.float32),
+            levels=self._levels(),
             alpha=float(alpha),
             top=spec.split.top,
             classes=self._dataset.classes,
             metrics=metrics,
+            history=self._history,
+            rates=spec.payload.rates,
             importance=self._importance_change(),
         )
 
@@ -320,9 +409,15 @@ class _Training:
             }
         )
 
+    def _levels(self) -> npt.NDArray[np.float32]:
+        levels = self._networks.levels.numpy()
+        zero = zero_index(ends_rectified(self._spec.network.extractor), len(levels))
+        return spread(levels, zero=zero).astype(np.float32)
+
     def _measure_test(self) -> dict[str, Any]:
         test, top = self._dataset.test, self._spec.split.top
-        found = self._freeze({}).predict(test.images)
+        seen, _labels = subset(self._dataset.train, CODE_SAMPLES)
+        found, figures = rate_figures(self._freeze({}), test, seen)
         importance = self._auditor.importance(test.images, test.labels)
         self._after = ChannelImportance.of(importance)
 
@@ -336,6 +431,8 @@ class _Training:
             "accuracy_local": right(found.local),
             "accuracy_remote": right(found.remote),
             "skewness": importance.skewness(top),
+            "expected_bytes": figures[0].expected_bytes,
+            "rates": [dataclasses.asdict(found) for found in figures],
             "rho": self._spec.split.skewness,
             "disorder": importance.disorder(top),
             "alpha": float(
@@ -343,8 +440,9 @@ class _Training:
             ),
             "k": top,
             "channels": self._spec.feature_shape[2],
-            "epochs": self._spec.training.epochs,
-            "best_epoch": self._best.get("epoch", self._spec.training.epochs),
+            "epochs": self._epoch,
+            "best_epoch": self._best.get("epoch", self._epoch),
+            "stopped_early": self._results.get("stopped_early", {}),
             "seconds": round(self._seconds, 3),
         }
 

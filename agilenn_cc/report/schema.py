@@ -27,7 +27,10 @@ class Training(_Section):
     alpha: float = Field(description="weight of the local prediction (paper Sec. 3.3)")
     k: int = Field(description="channels that stay on the device")
     channels: int = Field(description="channels of the features")
-    epochs: int
+    epochs: int = Field(description="epochs of joint training")
+    stopped_early: dict[str, int] = Field(
+        {}, description="epochs of each stage that `training.early_stop` ended"
+    )
     best_epoch: int = Field(description="the epoch kept, chosen on the validation split")
     seconds: float = Field(description="wall time of the training")
 
@@ -68,6 +71,13 @@ class RamPart(_Section):
     bytes: int
 
 
+class StackPart(_Section):
+    """One summand of the stack's bound, bytes: a function of the deepest chain, or interrupts."""
+
+    name: str
+    bytes: int
+
+
 class Instructions(_Section):
     """Executed instructions of one inference in the emulator, mean over the frames."""
 
@@ -102,6 +112,12 @@ class Device(_Section):
     ram_parts: tuple[RamPart, ...] = Field(description="summands of `ram`")
     input_frame: int
     stack: int | None = Field(description="deepest use seen in the emulator; None: not emulated")
+    stack_bound: int | None = Field(
+        None, description="no execution needs more, by analysis; None: a program of this machine"
+    )
+    stack_parts: tuple[StackPart, ...] = Field(
+        (), description="summands of `stack_bound`: deepest chain of calls, interrupts on top"
+    )
     stack_reserved: int
     regions: tuple[RegionUse, ...]
     instructions: Instructions | None = Field(description="None where the board is not emulated")

@@ -42,7 +42,13 @@ BUILTIN_REFERENCES = ("builtin", "efficientnetv2-s")
 _HEADER_BYTES = 32
 _ATTRIBUTION = PluginName(
     "agilenn_cc.attributions",
-    ("integrated-gradients", "integrated-gradients-first-order", "gradient-saliency"),
+    (
+        "integrated-gradients",
+        "integrated-gradients-first-order",
+        "integrated-gradients-two-point",
+        "integrated-gradients-two-point-first-order",
+        "gradient-saliency",
+    ),
 )
 _Fraction = Annotated[float, Field(gt=0, le=0.5)]
 _Weight = Annotated[float, Field(ge=0, le=100)]
@@ -318,6 +324,13 @@ class TrainingSpec(Section):
     reference_epochs: int = Field(
         10, ge=0, le=100_000, description="Epochs of training or fine-tuning the reference."
     )
+    preprocessing: bool = Field(
+        True,
+        description=(
+            "Prepare the extractor and choose its top channels before joint training (paper, "
+            "sections 3.2 and 5). `false` starts from scratch, with the first channels on top."
+        ),
+    )
     local_loss: _Weight = Field(
         0.3,
         description=(
@@ -354,6 +367,15 @@ class TrainingSpec(Section):
         description="int8 by calibration alone, or after fine-tuning with quantisation in it.",
     )
     checkpoint: int = Field(1, ge=1, le=100_000, description="Epochs between two checkpoints.")
+    early_stop: int | None = Field(
+        None,
+        ge=1,
+        le=100_000,
+        description=(
+            "Ends a stage when its score on the validation images has not risen for so many "
+            "epochs; in joint training, epochs with a soft quantiser do not count. Default: off."
+        ),
+    )
 
 
 _CODECS = ("lzw", "lzw-variable", "context", "raw")
