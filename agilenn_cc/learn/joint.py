@@ -12,8 +12,10 @@ from agilenn_cc.learn.attribution import Attribution, channel_importance
 from agilenn_cc.learn.backend import Model, Tensor, derive_seed, tf
 from agilenn_cc.learn.networks import build_network, build_remote
 from agilenn_cc.learn.optimisers import Optimiser
-from agilenn_cc.learn.quantiser import quantise
+from agilenn_cc.learn.quantiser import ordered_levels
 from agilenn_cc.learn.reference import Reference
+from agilenn_cc.learn.sending import Sending, new_counts
+from agilenn_cc.learn.standardise import Standardisation
 from agilenn_cc.spec import Spec
 from agilenn_cc.spec.layers import Conv, Depthwise, Layer, Separable
 
@@ -26,13 +28,17 @@ DISORDER_MARGIN = 0.01
 
 @dataclass(frozen=True)
 class SplitNetworks:
-    """The trainable parts: three networks, quantiser levels [L], combination weight w (scalar)."""
+    """The trainable parts: three networks, quantiser levels [L], combination weight w (scalar).
+
+    `code_counts` are the running counts of the code model (learn/rate.py), which no gradient moves.
+    """
 
     extractor: Model
     local: Model
     remote: Model
     levels: Tensor
     weight: Tensor
+    code_counts: Tensor
 
     def trainable_variables(self) -> list[Tensor]:
         """Return everything that joint training moves, in a fixed order."""
@@ -41,7 +47,9 @@ class SplitNetworks:
         return [*variables, self.levels, self.weight]
 
 
-def build_split(spec: Spec, classes: int) -> SplitNetworks:
+def build_split(
+    spec: Spec, classes: int, standardisation: Standardisation | None = None
+) -> SplitNetworks:
     """Return the untrained parts that `spec.network` describes."""
     height, width, channels = spec.feature_shape
     top, seed = spec.split.top, spec.seed
@@ -69,6 +77,7 @@ def build_split(spec: Spec, classes: int) -> SplitNetworks:
         ),
         tf.Variable(np.linspace(0.0, 6.0, count, dtype=np.float32), name="levels"),
         tf.Variable(0.0, name="combination_weight"),
+        new_counts(spec),
     )
 
 
@@ -78,14 +87,6 @@ def ends_rectified(extractor: Sequence[Layer]) -> bool:
         if isinstance(layer, Conv | Depthwise | Separable):
             return layer.activation is not None
     return False
-
-
-def ordered_levels(levels: Tensor, rectified: bool) -> Tensor:
-    """Return `levels` ascending; the lowest is zero, the commonest value, if `rectified`."""
-    ascending = tf.sort(levels)
-    if not rectified:
-        return ascending
-    return tf.concat([[0.0], tf.maximum(ascending[1:], 0.0)], axis=0)
 
 
 class JointStep:
@@ -109,6 +110,7 @@ class JointStep:
         self._rho = min(spec.split.skewness + SKEWNESS_MARGIN, 0.995)
         self._rectified = ends_rectified(spec.network.extractor)
         self._networks = networks
+        self._sending = Sending(spec, networks.levels, networks.code_counts)
         self._reference = reference
         self._attribution = attribution
         self._optimiser = optimiser
@@ -136,8 +138,9 @@ class JointStep:
         networks, training = self._networks, self._training
         features = networks.extractor(images, training=not frozen)
         local = networks.local(features[..., : self._top], training=True)
-        sent = quantise(features[..., self._top :], networks.levels, sigma, hard)
-        remote = networks.remote(sent, training=True)
+        step = self._optimiser.iterations
+        sent = self._sending(features[..., self._top :], sigma, hard, step)
+        remote = networks.remote(sent.values, training=True)
         alpha = losses.combination_weight(networks.weight, training.temperature)
         combined = alpha * local + (1.0 - alpha) * remote
         prediction = losses.prediction_loss(labels, combined)
@@ -149,6 +152,9 @@ class JointStep:
         }
         loss = training.local_loss * losses.prediction_loss(labels, local)
         loss += training.reference_loss * losses.prediction_loss(labels, judged)
+        if sent.bits is not None:
+            metrics["bits"] = sent.bits
+            loss += training.rate_loss * sent.bits
         if training.lambda_ >= 1.0:
             return loss + prediction, metrics
         skew, order, held = self._importance_losses(features, judged, labels)

@@ -14,6 +14,9 @@ import numpy.typing as npt
 
 from agilenn_cc.learn.backend import Tensor, tf
 
+LEAST_GAP = 1e-3
+"""Least distance between two levels."""
+
 
 def hard_indices(values: Tensor, levels: Tensor) -> Tensor:
     """Return the index of the nearest level, ties to the lower one, int32, shaped as `values`.
@@ -40,39 +43,80 @@ def quantise(values: Tensor, levels: Tensor, sigma: Tensor, hard: Tensor) -> Ten
     return soft + tf.stop_gradient(hard * (hard_quantise(values, levels) - soft))
 
 
+def bracket(values: Tensor, levels: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the lower of the two levels around each value, and how far it is to the upper one.
+
+    `levels` [L] are ascending. The first result is int32 0..L - 2, the second 0..1 and
+    differentiable in values and levels; beyond the outer levels it is 0 or 1, without gradient.
+    Above one half the upper level is the nearest.
+    """
+    inner = tf.cast(values[..., None] > levels[1:-1], tf.int32)
+    lower = tf.reduce_sum(inner, axis=-1)
+    below, above = tf.gather(levels, lower), tf.gather(levels, lower + 1)
+    part = (values - below) / tf.maximum(above - below, LEAST_GAP)
+    return lower, tf.clip_by_value(part, 0.0, 1.0)
+
+
+def zero_index(rectified: bool, count: int) -> int:
+    """Return which of `count` levels is zero, always: the lowest of `rectified` features.
+
+    Otherwise one in the middle: most features of a block transform are near zero, and only a level
+    of zero lets the rate loss make them so.
+    """
+    return 0 if rectified else (count - 1) // 2
+
+
+def ordered_levels(levels: Tensor, rectified: bool) -> Tensor:
+    """Return `levels` [L] ascending, with zero where `zero_index` has it."""
+    zero = zero_index(rectified, int(levels.shape[0]))
+    ascending = tf.sort(levels)
+    below, above = tf.minimum(ascending[:zero], 0.0), tf.maximum(ascending[zero + 1 :], 0.0)
+    return tf.concat([below, [0.0], above], axis=0)
+
+
 def initial_levels(
-    values: npt.NDArray[Any], count: int, iterations: int = 30
+    values: npt.NDArray[Any], count: int, rectified: bool = True, iterations: int = 30
 ) -> npt.NDArray[np.float32]:
     """Return `count` ascending levels that fit `values`: Lloyd's algorithm from spread quantiles.
 
-    Rectified features are mostly zero, so then the first level is zero and stays there, and the
-    others start at quantiles of what is not zero.
+    One level is zero and stays there (`zero_index`), for that is the commonest value; the others
+    start at quantiles of what is not zero.
     """
     flat = np.asarray(values, dtype=np.float64).ravel()
-    rectified = bool(flat.min(initial=0.0) >= 0.0)
-    spread_out = flat[flat > 1e-6] if rectified else flat
-    first = [0.0] if rectified else []
-    free = count - len(first)
-    if spread_out.size < count:
-        return np.linspace(0.0, max(float(flat.max(initial=0.0)), 1.0), count).astype(np.float32)
-    quantiles = np.quantile(spread_out, (np.arange(free) + 0.5) / free)
-    levels = np.concatenate([first, quantiles])
+    zero = zero_index(rectified, count)
+    negative, positive = flat[flat < -1e-6], flat[flat > 1e-6]
+    if min(negative.size - zero, positive.size - (count - 1 - zero), count - 1 - zero) < 0:
+        top = max(float(np.abs(flat).max(initial=0.0)), 1.0)
+        spacing = top / max(count - 1 - zero, 1)
+        return ((np.arange(count) - zero) * spacing).astype(np.float32)
+    levels = np.concatenate(
+        [_quantiles(negative, zero), [0.0], _quantiles(positive, count - 1 - zero)]
+    )
     for _ in range(iterations):
         edges = (levels[1:] + levels[:-1]) / 2
         cell = np.searchsorted(edges, flat)
         sums = np.bincount(cell, weights=flat, minlength=count)
         sizes = np.bincount(cell, minlength=count)
         moved = np.where(sizes > 0, sums / np.maximum(sizes, 1), levels)
-        moved[: len(first)] = 0.0
+        moved[zero] = 0.0
         levels = np.sort(moved)
-    return spread(levels).astype(np.float32)
+    return spread(levels, zero=zero).astype(np.float32)
 
 
-def spread(levels: npt.NDArray[Any], gap: float = 1e-3) -> npt.NDArray[np.float64]:
-    """Return `levels` in ascending order with at least `gap` between neighbours."""
+def _quantiles(values: npt.NDArray[np.float64], count: int) -> npt.NDArray[np.float64]:
+    places = (np.arange(count) + 0.5) / max(count, 1)
+    return np.quantile(values, places) if count else np.empty(0)
+
+
+def spread(
+    levels: npt.NDArray[Any], gap: float = LEAST_GAP, zero: int = 0
+) -> npt.NDArray[np.float64]:
+    """Return `levels` ascending with at least `gap` between neighbours; number `zero` stays."""
     apart = np.sort(np.asarray(levels, dtype=np.float64))
-    for index in range(1, apart.size):
+    for index in range(zero + 1, apart.size):
         apart[index] = max(apart[index], apart[index - 1] + gap)
+    for index in range(zero - 1, -1, -1):
+        apart[index] = min(apart[index], apart[index + 1] - gap)
     return apart
 
 

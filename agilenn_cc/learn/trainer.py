@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import time
@@ -432,7 +431,7 @@ class _Training:
             "accuracy_remote": right(found.remote),
             "skewness": importance.skewness(top),
             "expected_bytes": figures[0].expected_bytes,
-            "rates": [dataclasses.asdict(found) for found in figures],
+            "rates": [asdict(found) for found in figures],
             "rho": self._spec.split.skewness,
             "disorder": importance.disorder(top),
             "alpha": float(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,15 @@ import numpy.typing as npt
 
 from agilenn_cc.cache import Cache, digest, digest_rooms, digest_sources
 from agilenn_cc.data import Split
-from agilenn_cc.learn import Progress
+from agilenn_cc.learn import BatchProgress, Progress, Resumed, TrainingOptions, headline, history
 from agilenn_cc.pipeline.codec_tables import trained_tables
-from agilenn_cc.pipeline.events import Listener, StageDone, StageProgress, StageStarted
+from agilenn_cc.pipeline.events import (
+    Listener,
+    StageDone,
+    StageNote,
+    StageProgress,
+    StageStarted,
+)
 from agilenn_cc.pipeline.identity import ModelIdentity, identify
 from agilenn_cc.pipeline.inputs import LazyDataset
 from agilenn_cc.quantise import QuantisedModel
@@ -61,10 +67,20 @@ def _reference_key(spec: Spec) -> str:
     return digest_sources(path) if path.exists() else spec.reference.model
 
 
-def train_split(spec: Spec, data: LazyDataset, cache: Cache, notify: Listener) -> tuple[Path, str]:
-    """Return the folder of the trained split and its key; trains if it is not cached."""
+def train_split(
+    spec: Spec,
+    data: LazyDataset,
+    cache: Cache,
+    notify: Listener,
+    options: TrainingOptions | None = None,
+) -> tuple[Path, str]:
+    """Return the folder of the trained split and its key; trains if it is not cached.
+
+    Logs for TensorBoard are written in either case.
+    """
     from agilenn_cc import learn
 
+    options = options or TrainingOptions()
     canonical = spec.canonical()
     key = digest(
         {
@@ -74,32 +90,66 @@ def train_split(spec: Spec, data: LazyDataset, cache: Cache, notify: Listener) -
                 k: v for k, v in canonical["training"].items() if k not in learn.WITHOUT_EFFECT
             },
             "levels": spec.payload.levels,
+            "rates": list(spec.payload.rates),
             "reference": _reference_key(spec),
             "code": digest_rooms("learn"),
         }
     )
-
-    def report(progress: Progress) -> None:
-        notify(
-            StageProgress(
-                "train", progress.epoch, progress.epochs, progress.stage, progress.metrics
-            )
-        )
+    watched = replace(
+        options,
+        on_batch=lambda batch: notify(_batch_event(batch)),
+        on_resume=lambda resumed: notify(_resume_event(resumed)),
+    )
 
     def produce(folder: Path) -> None:
         notify(StageStarted("train"))
         work = cache.work("train", key)
-        trained = learn.train(spec, data.value, work, report)
+        trained = learn.train(
+            spec, data.value, work, lambda epoch: notify(_epoch_event(epoch)), watched
+        )
         learn.save(trained, folder)
         (folder / SECONDS).write_text(f"{time.monotonic() - began:.1f}\n")
         shutil.rmtree(work, ignore_errors=True)
 
     began = time.monotonic()
     folder, cached = cache.get("train", key, produce)
+    if cached and options.tensorboard is not None:
+        learn.write_tensorboard(history.read(folder), options.tensorboard)
     metrics = json.loads((folder / "model.json").read_text())["metrics"]
     note = f"accuracy {metrics['accuracy_float']:.1%}, skewness {metrics['skewness']:.1%}"
     notify(StageDone("train", time.monotonic() - began, cached, note))
     return folder, key
+
+
+def _epoch_event(progress: Progress) -> StageProgress:
+    return StageProgress(
+        "train",
+        progress.epoch,
+        progress.epochs,
+        progress.stage,
+        headline(progress.metrics),
+        left=progress.left,
+    )
+
+
+def _batch_event(progress: BatchProgress) -> StageProgress:
+    return StageProgress(
+        "train",
+        progress.epoch,
+        progress.epochs,
+        progress.stage,
+        # The last batch is not the end of an epoch: it has still to be measured.
+        within=progress.batch / (progress.batches + 1),
+        left=progress.left,
+    )
+
+
+def _resume_event(resumed: Resumed) -> StageNote:
+    return StageNote(
+        "train",
+        f"goes on from epoch {resumed.epoch + 1} of {resumed.epochs} of stage {resumed.stage} "
+        "(--no-resume starts anew)",
+    )
 
 
 def _training_metrics(folder: Path) -> dict[str, Any]:

@@ -1,0 +1,69 @@
+"""`network.init: pca`: an extractor that begins as the principal components of image blocks.
+
+The remote net sees only the channels behind the top k, so principal components in order of variance
+would keep the strongest from it. Where the block convolution is the whole extractor, both sides
+therefore start from the first component: the top channels are components 1 to k, the sent ones
+components 1 to C - k again, and Algorithm 1 has nothing to choose between equal channels.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from agilenn_cc.learn.backend import Model, tf
+from agilenn_cc.spec import Spec
+from agilenn_cc.spec.layers import Conv
+
+Blocks = npt.NDArray[np.float64]
+"""[blocks, values of a block]."""
+
+
+def principal_components(blocks: Blocks, count: int) -> tuple[Blocks, Blocks]:
+    """Return the first `count` components [values, count] and their variances [count].
+
+    Components are orthonormal, by falling variance; the largest entry of each is positive.
+    """
+    variances, vectors = np.linalg.eigh(np.cov(blocks, rowvar=False, bias=True))
+    variances, vectors = variances[::-1][:count], vectors[:, ::-1][:, :count]
+    largest = np.abs(vectors).argmax(axis=0)
+    signs = np.sign(vectors[largest, np.arange(count)])
+    return vectors * signs, np.maximum(variances, 0.0)
+
+
+def initialise(extractor: Model, spec: Spec, images: npt.NDArray[np.float32]) -> None:
+    """Set the first convolution of `extractor` and its batch norm from normalised `images`.
+
+    `images` are float32 [N, H, W, C]. Channel c of the layer becomes scale x (component c of the
+    block minus the mean block), with one scale for all channels, so that a quantiser step means the
+    same error in each; the strongest channel gets variance 1. Batch norm holds the true means and
+    variances, so that the layer gives the same in training and in use.
+    """
+    first = spec.network.extractor[0]
+    if not isinstance(first, Conv):
+        raise ValueError("the extractor does not begin with a convolution")
+    order = np.arange(first.filters)
+    if len(spec.network.extractor) == 1:
+        top = spec.split.top
+        order = np.concatenate([np.arange(top), np.arange(first.filters - top)])
+    blocks = _blocks(images, first)
+    components, variances = principal_components(blocks, int(order.max()) + 1)
+    kernel, variance = components[:, order], variances[order]
+    scale = 1.0 / np.sqrt(max(float(variances[0]), 1e-12))
+    convolution, norm = extractor.layers[1], extractor.layers[2]
+    shape = convolution.get_weights()[0].shape
+    convolution.set_weights([kernel.reshape(shape).astype(np.float32)])
+    gamma = scale * np.sqrt(variance + norm.epsilon)
+    mean = blocks.mean(axis=0) @ kernel
+    norm.set_weights(
+        [part.astype(np.float32) for part in (gamma, np.zeros_like(mean), mean, variance)]
+    )
+
+
+def _blocks(images: npt.NDArray[np.float32], layer: Conv) -> Blocks:
+    """Return the blocks that the convolution sees, in the order (row, column, channel)."""
+    (height, width), channels = layer.kernel, images.shape[3]
+    found = tf.image.extract_patches(
+        images, [1, height, width, 1], [1, *layer.stride, 1], [1, 1, 1, 1], "SAME"
+    ).numpy()
+    return np.asarray(found.reshape(-1, height * width * channels), dtype=np.float64)
