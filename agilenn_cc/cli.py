@@ -132,6 +132,12 @@ _print_ir_option = click.option(
     metavar="PASS",
     help="Print the graph after a pass to stderr; 'import' is the graph before the first.",
 )
+_resume_option = click.option(
+    "--resume/--no-resume",
+    default=True,
+    show_default=True,
+    help="Go on where an interrupted training was, or begin it anew.",
+)
 _build_argument = click.argument(
     "build", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path)
 )
@@ -191,6 +197,13 @@ def main() -> None:
 )
 @_kernels_option
 @_print_ir_option
+@_resume_option
+@click.option(
+    "--tensorboard",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Write logs of the training for TensorBoard.",
+)
 @_json_option
 def build(
     spec: Path,
@@ -201,6 +214,8 @@ def build(
     frames: int,
     kernels: str | None,
     passes: tuple[str, ...],
+    resume: bool,
+    tensorboard: Path | None,
     as_json: bool,
 ) -> None:
     """Train, quantise, emit and prove the split that SPEC describes.
@@ -208,10 +223,12 @@ def build(
     Results of earlier runs are used again as long as what they depend on is the same; an
     interrupted training goes on where it was.
     """
+    from agilenn_cc.learn import TrainingOptions
     from agilenn_cc.pipeline.run import BuildRequest, run_build
 
     options = _compile_options(kernels, passes)
-    request = BuildRequest(spec, target, output, overrides, stop_after, frames, options)
+    training = TrainingOptions(resume, tensorboard)
+    request = BuildRequest(spec, target, output, overrides, stop_after, frames, options, training)
     with _watching() as notify:
         result = run_build(request, notify)
     if as_json:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TypeAlias
 
+from agilenn_cc.learn import TimeLeft
+
 STAGES = (
     "data",
     "train",
@@ -29,13 +31,27 @@ class StageStarted:
 
 @dataclass(frozen=True)
 class StageProgress:
-    """A stage has done `done` of `total` units; `metrics` are figures worth watching."""
+    """A stage has done `done` of `total` units; `metrics` are figures worth watching.
+
+    `within` is the done part of the next unit, 0 to 1, where units are long enough to be told in
+    parts; `left` is what the whole stage still needs.
+    """
 
     stage: str
     done: int
     total: int
     what: str = ""
     metrics: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    within: float = 0.0
+    left: TimeLeft | None = None
+
+
+@dataclass(frozen=True)
+class StageNote:
+    """Something that whoever watches a stage should know."""
+
+    stage: str
+    text: str
 
 
 @dataclass(frozen=True)
@@ -48,7 +64,7 @@ class StageDone:
     note: str = ""
 
 
-Event: TypeAlias = StageStarted | StageProgress | StageDone
+Event: TypeAlias = StageStarted | StageProgress | StageNote | StageDone
 Listener: TypeAlias = Callable[[Event], None]
 
 

@@ -10,6 +10,7 @@ from agilenn_cc.builds import BUILD_ROOT
 from agilenn_cc.cache import Cache, default_root
 from agilenn_cc.emit.server import emit_server
 from agilenn_cc.emit.writer import require_writable
+from agilenn_cc.learn import TrainingOptions
 from agilenn_cc.pipeline.analysis import analyze
 from agilenn_cc.pipeline.auto_kernels import resolve_kernels
 from agilenn_cc.pipeline.budget import check_budget
@@ -45,6 +46,7 @@ class BuildRequest:
     stop_after: str | None = None
     frames: int = 100
     options: CompileOptions = field(default_factory=CompileOptions)
+    training: TrainingOptions = field(default_factory=TrainingOptions)
     cache_root: Path | None = None
 
 
@@ -107,7 +109,7 @@ def _build(
     data = LazyDataset(spec, stages.listen)
     began = stages.start("data")
     stages.done("data", began, note=data.key[:12])
-    split_folder, train_key = train_split(spec, data, cache, stages.listen)
+    split_folder, train_key = train_split(spec, data, cache, stages.listen, request.training)
     learned = quantise_split(spec, data, split_folder, train_key, cache, stages.listen)
 
     began = stages.start("compile")
