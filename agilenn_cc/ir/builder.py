@@ -275,6 +275,6 @@ class GraphBuilder:
         return self._add(op, TensorType(shape, kind.scale, kind.zero_point))
 
     def lookup(self, name: str, source: str, table: NDArray[Any]) -> str:
-        """Add the quantiser; table uint8 [256]."""
+        """Add the quantiser; table uint8 [256], or [rates, 256]."""
         op = Lookup(name, (source,), name, table)
         return self._add(op, TensorType(self._tensors[source].shape, 1.0, 0, "uint8"))

@@ -25,6 +25,9 @@ from agilenn_cc.ir.ops import (
 )
 from agilenn_cc.ir.types import INT8_MAX, INT8_MIN, TensorType, window_output_size
 
+MAX_RATES = 16
+"""Rates of one quantiser: a datagram's header has four bits for the choice."""
+
 
 @dataclass(frozen=True, eq=False)
 class Graph:
@@ -41,6 +44,11 @@ class Graph:
         object.__setattr__(self, "ops", tuple(self.ops))
         object.__setattr__(self, "inputs", tuple(self.inputs))
         object.__setattr__(self, "outputs", tuple(self.outputs))
+
+    @property
+    def rates(self) -> int:
+        """Between how many rates of its quantiser the device may choose; 1 without a quantiser."""
+        return max((op.rates for op in self.ops if isinstance(op, Lookup)), default=1)
 
     def producer(self, tensor: str) -> Op | None:
         """Return the operator that writes `tensor`; None for graph inputs."""
@@ -192,12 +200,19 @@ def _expected_image_shape(op: Op, source: TensorType, found: list[str]) -> tuple
     )
 
 
+def _is_quantiser_table(shape: tuple[int, ...]) -> bool:
+    return shape == (256,) or (len(shape) == 2 and 2 <= shape[0] <= MAX_RATES and shape[1] == 256)
+
+
 def _check_scaling(op: Op, output: TensorType, found: list[str]) -> None:
     multiplier = getattr(op, "multiplier", None)
     shift = getattr(op, "shift", None)
     if multiplier is None or shift is None:
-        if isinstance(op, Lookup) and op.table.shape != (256,):
-            found.append(f"has a table of shape {op.table.shape} instead of (256,)")
+        if isinstance(op, Lookup) and not _is_quantiser_table(op.table.shape):
+            found.append(
+                f"has a table of shape {op.table.shape} instead of (256,), or (rates, 256) with "
+                f"2 to {MAX_RATES} rates"
+            )
         return
     count = 3 if isinstance(op, Add) else 1 if isinstance(op, Mean | Softmax) else output.channels
     bias = getattr(op, "bias", multiplier)

@@ -166,9 +166,23 @@ class Slice(Op):
 
 @dataclass(frozen=True, eq=False)
 class Lookup(Op):
-    """The quantiser of features: index = table[value + 128], table uint8 [256]."""
+    """The quantiser of features: index = table[value + 128], table uint8 [256].
+
+    A network of several rates has a table for each, uint8 [rates, 256]; the rate is chosen at run
+    time.
+    """
 
     table: UInt8Array
+
+    @property
+    def tables(self) -> UInt8Array:
+        """The table of each rate, uint8 [rates, 256]."""
+        return np.atleast_2d(self.table)
+
+    @property
+    def rates(self) -> int:
+        """How many tables there are."""
+        return len(self.tables)
 
 
 WindowOp: TypeAlias = Conv2D | DepthwiseConv2D | AveragePool | MaxPool

@@ -39,6 +39,8 @@ def format_op(op: Op) -> str:
             parts.append(f"{field}[{shape}]:{zlib.crc32(array.tobytes()):08x}")
     if isinstance(op, Lookup):
         parts.append(f"table:{zlib.crc32(op.table.tobytes()):08x}")
+        if op.rates > 1:
+            parts.append(f"rates {op.rates}")
     clamp = getattr(op, "clamp", None)
     if clamp is not None:
         parts.append(f"clamp {clamp[0]}..{clamp[1]}")

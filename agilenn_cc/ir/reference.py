@@ -33,19 +33,24 @@ _CHUNK_ELEMENTS = 1 << 23
 """Unfolded convolution patches held at once; bounds memory to some tens of megabytes."""
 
 
-def run(graph: Graph, images: NDArray[np.uint8]) -> dict[str, Array]:
+def run(graph: Graph, images: NDArray[np.uint8], rate: int = 0) -> dict[str, Array]:
     """Evaluate raw pixels uint8 [N, H, W, C]; returns every tensor, [N, ...], by name.
 
-    The input tensor holds `pixel - 128` (scale 1/128, zero point 0).
+    The input tensor holds `pixel - 128` (scale 1/128, zero point 0). `rate` chooses the table of
+    the quantiser; IndexError if the graph has no such rate.
     """
     if images.dtype != np.uint8:
         raise ValueError(f"images must be uint8, not {images.dtype}")
     pixels = (images.astype(np.int16) - 128).astype(np.int8)
-    return run_quantised(graph, {graph.inputs[0]: pixels})
+    return run_quantised(graph, {graph.inputs[0]: pixels}, rate)
 
 
-def run_quantised(graph: Graph, inputs: dict[str, NDArray[np.int8]]) -> dict[str, Array]:
+def run_quantised(
+    graph: Graph, inputs: dict[str, NDArray[np.int8]], rate: int = 0
+) -> dict[str, Array]:
     """Evaluate int8 inputs [N, ...] by name; returns every tensor, the inputs included."""
+    if not 0 <= rate < graph.rates:
+        raise IndexError(f"rate {rate} of {graph.rates}")
     values: dict[str, Array] = {}
     for name in graph.inputs:
         expected = graph.tensors[name].shape
@@ -55,7 +60,10 @@ def run_quantised(graph: Graph, inputs: dict[str, NDArray[np.int8]]) -> dict[str
     for op in graph.ops:
         operands = [values[name] for name in op.inputs]
         types = [graph.tensors[name] for name in op.inputs]
-        values[op.output] = _evaluate(op, operands, types, graph.tensors[op.output])
+        if isinstance(op, Lookup):
+            values[op.output] = op.tables[rate][operands[0].astype(np.int16) + 128]
+        else:
+            values[op.output] = _evaluate(op, operands, types, graph.tensors[op.output])
     return values
 
 
@@ -87,9 +95,6 @@ def _evaluate(op: Op, operands: list[Array], types: list[TensorType], out: Tenso
         return x.reshape(len(x), *out.shape)
     if isinstance(op, Slice):
         return x[..., op.begin : op.end]
-    if isinstance(op, Lookup):
-        indices: Array = op.table[x.astype(np.int16) + 128]
-        return indices
     if isinstance(op, Softmax):
         return softmax_int8(x, int(op.multiplier[0]), int(op.shift[0]), op.diff_min)
     raise TypeError(f"no reference for {type(op).__name__}")

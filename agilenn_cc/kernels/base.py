@@ -138,6 +138,11 @@ class StageContext:
     output_layout: RowLayout
     quantiser: Lookup | None = None
 
+    @property
+    def has_rates(self) -> bool:
+        """Whether the quantiser's rate is chosen at run time."""
+        return self.quantiser is not None and self.quantiser.rates > 1
+
 
 @dataclass(frozen=True)
 class StageCode:

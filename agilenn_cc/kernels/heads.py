@@ -143,17 +143,23 @@ def generate_vector(op: Op, graph: Graph) -> StageCode:
 
 
 def generate_lookup(op: Lookup, graph: Graph, layout: RowLayout, channels: int) -> StageCode:
-    """The quantiser's table, indexed by the byte of the feature."""
+    """The quantiser's tables, indexed by the byte of the feature."""
     source = graph.tensors[op.inputs[0]]
-    by_byte = op.table[(np.arange(256) + 128) % 256]
+    by_byte = op.tables[:, (np.arange(256) + 128) % 256]
     traits: Traits = (
         ("int kColumns", str(source.shape[1])),
         ("int kChannels", str(channels)),
         ("int kPixelValues", str(layout.pixel_values)),
         ("int kZero", str(source.zero_point if layout.centred else 0)),
     )
-    comment = "Index of each feature value, by the value's byte (two's complement)."
-    return StageCode(traits, "", format_table("uint8_t", "kIndexTable", by_byte, comment), 256)
+    comment = f"Index of each feature value, by {of_rates(op)}the value's byte (two's complement)."
+    table = format_table("uint8_t", "kIndexTable", by_byte.ravel(), comment)
+    return StageCode(traits, "", table, by_byte.size)
+
+
+def of_rates(quantiser: Lookup) -> str:
+    """Return what a comment says of tables that come one for each rate."""
+    return "rate, then " if quantiser.rates > 1 else ""
 
 
 def generate_head(

@@ -89,6 +89,7 @@ def compile(  # noqa: A001
         levels=levels,
         classes=interface.classes,
         choices=choices,
+        rates=graph.rates,
     )
 
 

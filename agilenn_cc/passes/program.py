@@ -87,7 +87,8 @@ class Program:
     """A network compiled for a target.
 
     files maps paths such as `Generated/network.cpp` to contents; phases maps a stage function's
-    symbol prefix to `extractor`, `local` or `quantise`.
+    symbol prefix to `extractor`, `local` or `quantise`. Between `rates` of the quantiser the device
+    may choose at run time.
     """
 
     name: str
@@ -106,6 +107,7 @@ class Program:
     levels: int
     classes: tuple[str, ...]
     choices: tuple[Choice, ...] = ()
+    rates: int = 1
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "files", MappingProxyType(dict(sorted(self.files.items()))))

@@ -30,6 +30,9 @@ class Interface:
     feature_shape: tuple[int, int, int]
 
 
+_BEGIN_FRAME = "void begin_frame(uint8_t rate = 0)"
+
+
 def camel(name: str) -> str:
     """Return a snake-case identifier as a CamelCase one."""
     return "".join(part.capitalize() for part in name.split("_"))
@@ -54,6 +57,7 @@ def network_header(graph: Graph, interface: Interface) -> str:
     logits = graph.tensors[graph.outputs[0]]
     feature_rows, feature_columns, _ = interface.feature_shape
     symbols = feature_rows * feature_columns * interface.sent_channels
+    rates, begin = _rates(graph, interface)
     return f"""\
 // The network '{graph.name}': pixel rows in, symbols and local logits out.
 #pragma once
@@ -71,7 +75,7 @@ inline constexpr uint16_t kFeatureColumns = {feature_columns};
 inline constexpr uint16_t kSentChannels = {interface.sent_channels};
 inline constexpr uint16_t kTopChannels = {interface.top_channels};
 inline constexpr uint16_t kClasses = {len(interface.classes)};
-inline constexpr uint8_t kLevels = {interface.levels};
+inline constexpr uint8_t kLevels = {interface.levels};{rates}
 inline constexpr uint32_t kModelId = 0x{interface.model_id:08x};
 
 // Symbols of a frame: rows x columns x sent channels.
@@ -89,8 +93,7 @@ extern const char* const kClassNames[kClasses];
 // Receives the symbols of a feature row: channel after channel, each from left to right.
 using SymbolSink = void (*)(void* context, const uint8_t* symbols, uint16_t count);
 
-// Forgets the previous frame.
-void begin_frame();
+{begin}
 
 // Takes the next row of raw pixels (kInputRowBytes) and runs every layer as far as rows allow.
 void push_row(const uint8_t* pixels, SymbolSink sink, void* context);
@@ -100,6 +103,22 @@ const int8_t* local_logits();
 
 }}  // namespace agilenn::network
 """
+
+
+def _rates(graph: Graph, interface: Interface) -> tuple[str, str]:
+    """Return the constant that follows kLevels, and the declaration of begin_frame."""
+    if not interface.sent_channels:
+        return "", "// Forgets the previous frame.\nvoid begin_frame();"
+    constant = f"\ninline constexpr uint8_t kRates = {graph.rates};"
+    if graph.rates == 1:
+        return constant, f"// Forgets the previous frame; there is no rate but 0.\n{_BEGIN_FRAME};"
+    return (
+        f"{constant}  // of the quantiser, 0 is the finest",
+        f"""\
+// Forgets the previous frame. `rate`, below kRates (else it counts as 0), says how coarsely the
+// features of the new one are quantised.
+{_BEGIN_FRAME};""",
+    )
 
 
 def weights_header(layer: str, op: Op, code: StageCode) -> str:
@@ -235,12 +254,13 @@ def network_source(plan: Plan, interface: Interface) -> str:
 
 
 def _state(plan: Plan) -> list[str]:
-    memory = plan_memory(plan)
+    memory, rates = plan_memory(plan), plan.graph.rates > 1
     own = "\n".join(buffer.declaration for buffer in memory.own)
     counters = "\n".join(f"    int16_t {node.name};" for node in plan.stream.nodes)
     return [
         "// Rolling rows, running sums and vectors.\n" + own,
         *_shared(memory),
+        *(["// Rate of the quantiser in this frame.\nuint8_t frame_rate = 0;"] if rates else []),
         f"// Rows finished in this frame.\nstruct Progress {{\n{counters}\n}};\nProgress done;",
         "// Where symbols go while a row is pushed.\n"
         "struct Output {\n    SymbolSink sink;\n    void* context;\n};\nOutput output;",
@@ -283,8 +303,14 @@ def _interface_functions(plan: Plan) -> str:
         elif node.kind == "image-dense":
             resets.append(f"    {node.name}_begin({node.name}_sums);")
     reset = "".join(line + "\n" for line in resets)
+    begin = "void begin_frame()"
+    if plan.graph.rates > 1:
+        begin = "void begin_frame(uint8_t rate)"
+        reset += "    frame_rate = rate < kRates ? rate : 0;\n"
+    elif plan.stream.lookup is not None:
+        begin = "void begin_frame(uint8_t)"
     return f"""\
-void begin_frame() {{
+{begin} {{
     done = Progress{{}};
 {reset}}}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from agilenn_cc.ir.ops import Lookup
 from agilenn_cc.ir.types import Padding
 from agilenn_cc.passes.memory import symbols_of_row
 from agilenn_cc.passes.plan import Plan
@@ -26,6 +27,15 @@ class StageText:
 
     functions: tuple[Function, ...]
     advance: str
+
+
+RATE = ("int rate", "frame_rate")
+"""Parameter and argument of a stage whose quantiser has several rates."""
+
+
+def has_rates(lookup: Node) -> bool:
+    """Tell whether the rate of a quantiser is chosen at run time."""
+    return isinstance(lookup.op, Lookup) and lookup.op.rates > 1
 
 
 def _camel(name: str) -> str:
@@ -171,6 +181,8 @@ def _window(plan: Plan, node: Node) -> StageText:
         parameters.append(("int16_t* scratch", f"{node.name}_scratch"))
     if plan.code[node.name].takes_row:
         parameters.append(("int row", row))
+    if node.quantiser is not None and has_rates(node.quantiser):
+        parameters.append(RATE)
     functions = (
         Function(
             f"void {node.name}_row({', '.join(declared for declared, _ in parameters)})",
@@ -306,12 +318,20 @@ def _image_dense(plan: Plan, node: Node) -> StageText:
 def _lookup(plan: Plan, node: Node) -> StageText:
     view = node.sources[0]
     layout = plan.layouts[view.base]
+    row = _row(plan, view.base, f"done.{node.name}", view.begin)
+    parameters = [
+        ("uint8_t* symbols", f"{node.name}_row_symbols"),
+        (f"const {layout.element}* features", row),
+    ]
+    passed = "symbols, features"
+    if has_rates(node):
+        parameters.append(RATE)
+        passed += ", rate"
     functions = (
         Function(
-            f"void {node.name}_row(uint8_t* symbols, const {layout.element}* features)",
-            f"    kernels::quantise_row<{_camel(node.name)}>(symbols, features);",
+            f"void {node.name}_row({', '.join(declared for declared, _ in parameters)})",
+            f"    kernels::quantise_row<{_camel(node.name)}>({passed});",
         ),
     )
-    row = _row(plan, view.base, f"done.{node.name}", view.begin)
-    body = _call(node, f"{node.name}_row_symbols", row) + _hand_on(plan, node, 1)
+    body = _call(node, *(given for _, given in parameters)) + _hand_on(plan, node, 1)
     return StageText(functions, _loop(plan, node, body))

@@ -106,9 +106,12 @@ def quantise(spec: Spec, split: SplitModel, calibration: npt.NDArray[np.uint8]) 
         lambda builder, source, output: import_operators(
             flat_local, builder, source, "local", output
         ),
+        split.rates,
     )
     tflite: Mapping[str, bytes] = {"extractor": extractor_bytes, "local": local_bytes}
-    return QuantisedModel(graph, split.levels, split.alpha, split.classes, tflite)
+    return QuantisedModel(
+        graph, split.levels, split.alpha, split.classes, tflite, rates=split.rates
+    )
 
 
 def _check_input(model: FlatModel, scale: float, zero_point: int) -> None:

@@ -33,10 +33,12 @@ class Answers:
     indices: npt.NDArray[np.uint8]
 
 
-def answer(quantised: QuantisedModel, remote: Remote, images: npt.NDArray[np.uint8]) -> Answers:
-    """Return what the split answers to raw `images` uint8 [N, H, W, C]."""
+def answer(
+    quantised: QuantisedModel, remote: Remote, images: npt.NDArray[np.uint8], rate: int = 0
+) -> Answers:
+    """Return what the split answers to raw `images` uint8 [N, H, W, C] at one of its rates."""
     parts = [
-        _answer_batch(quantised, remote, images[start : start + BATCH])
+        _answer_batch(quantised, remote, images[start : start + BATCH], rate)
         for start in range(0, len(images), BATCH)
     ]
     return Answers(
@@ -48,13 +50,13 @@ def answer(quantised: QuantisedModel, remote: Remote, images: npt.NDArray[np.uin
 
 
 def _answer_batch(
-    quantised: QuantisedModel, remote: Remote, images: npt.NDArray[np.uint8]
+    quantised: QuantisedModel, remote: Remote, images: npt.NDArray[np.uint8], rate: int
 ) -> Answers:
-    tensors = reference.run(quantised.graph, images)
+    tensors = reference.run(quantised.graph, images, rate)
     kind = quantised.graph.tensors["logits"]
     scale = rule.local_scale_q24(kind.scale)
     local = rule.local_logits_q8(tensors["logits"], scale, kind.zero_point)
-    logits = np.asarray(remote(quantised.levels[tensors["indices"]]))
+    logits = np.asarray(remote(quantised.levels_at(rate)[tensors["indices"]]))
     remote_q8 = rule.remote_logits_q8(logits)
     scores = rule.combine(local, remote_q8, rule.alpha_q15(quantised.alpha))
     return Answers(
@@ -65,9 +67,11 @@ def _answer_batch(
     )
 
 
-def evaluate(quantised: QuantisedModel, remote: Remote, split: Split) -> dict[str, Any]:
+def evaluate(
+    quantised: QuantisedModel, remote: Remote, split: Split, rate: int = 0
+) -> dict[str, Any]:
     """Return the `quantised` part of the report: accuracies on `split` and the sample count."""
-    found = answer(quantised, remote, split.images)
+    found = answer(quantised, remote, split.images, rate)
     return {
         "accuracy": float((found.combined == split.labels).mean()),
         "accuracy_local": float((found.local == split.labels).mean()),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -20,7 +20,8 @@ class QuantisedModel:
 
     `graph` has outputs `logits` (int8) and `indices` (uint8); `levels` float32 [L] ascending is the
     codebook; `alpha` weighs the local answer; `tflite` holds the converter's flatbuffers by name
-    (`extractor`, `local`), empty for an untrained network.
+    (`extractor`, `local`), empty for an untrained network. `rates` are the factors by which the
+    codebook may be stretched at run time, the first is 1; the graph has a table for each.
     """
 
     graph: Graph
@@ -28,6 +29,24 @@ class QuantisedModel:
     alpha: float
     classes: tuple[str, ...]
     tflite: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
+    rates: tuple[float, ...] = (1.0,)
+
+    def levels_at(self, rate: int) -> npt.NDArray[np.float32]:
+        """Return the codebook of a rate, float32 [L]: what the remote net gets for each index."""
+        return stretched(self.levels, self.rates[rate])
+
+
+def stretched(levels: npt.NDArray[np.float32], factor: float) -> npt.NDArray[np.float32]:
+    """Return levels times a rate's factor, float32."""
+    return np.asarray(levels * np.float32(factor), dtype=np.float32)
+
+
+def quantiser_tables(
+    features: TensorType, levels: npt.NDArray[np.float32], rates: Sequence[float]
+) -> npt.NDArray[np.uint8]:
+    """Return the `quantiser_table` of each rate, uint8 [rates, 256]; of a single one, [256]."""
+    tables = [quantiser_table(features, stretched(levels, factor)) for factor in rates]
+    return np.stack(tables) if len(tables) > 1 else tables[0]
 
 
 def quantiser_table(features: TensorType, levels: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
@@ -49,6 +68,7 @@ def save(quantised: QuantisedModel, directory: Path) -> None:
         "format": 1,
         # A float32 is exact as a Python float, and its shortest text reads back to the same value.
         "levels": [float(level) for level in quantised.levels],
+        "rates": list(quantised.rates),
         "alpha": quantised.alpha,
         "classes": list(quantised.classes),
         "tflite": sorted(quantised.tflite),
@@ -68,4 +88,5 @@ def load(directory: Path) -> QuantisedModel:
         alpha=float(described["alpha"]),
         classes=tuple(described["classes"]),
         tflite={name: (directory / f"{name}.tflite").read_bytes() for name in described["tflite"]},
+        rates=tuple(float(factor) for factor in described["rates"]),
     )

@@ -55,8 +55,9 @@ def untrained(spec: Spec, classes: Sequence[str]) -> QuantisedModel:
         levels,
         _random_network(spec.network.extractor, "extractor", len(names), random),
         _random_network(spec.network.local, "local", len(names), random),
+        spec.payload.rates,
     )
-    return QuantisedModel(graph, levels, 0.5, names)
+    return QuantisedModel(graph, levels, 0.5, names, rates=spec.payload.rates)
 
 
 def _random_network(

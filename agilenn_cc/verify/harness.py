@@ -12,8 +12,10 @@ _TYPES = {"int8": "int8_t", "int16": "int16_t", "uint8": "uint8_t"}
 
 _PROLOGUE = """\
 // Feeds images to the network and writes every watched row: tap number, count, values as int16.
+// Its argument is the rate of the quantiser.
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "network.hpp"
 
@@ -37,21 +39,22 @@ void dump(int tap, const void* row, const int* offsets, int count, int zero) {
 _MAIN = """\
 uint8_t pixels[agilenn::network::kInputRowBytes];
 
-void discard(void*, const uint8_t*, uint16_t) {}
+void discard(void*, const uint8_t*, uint16_t) {{}}
 
-}  // namespace
+}}  // namespace
 
-int main() {
+int main(int, char** arguments) {{
     using namespace agilenn::network;
+    [[maybe_unused]] const auto rate = static_cast<uint8_t>(atoi(arguments[1]));
     for (int row = 0; fread(pixels, 1, sizeof pixels, stdin) == sizeof pixels;
-         row = (row + 1) % kInputRows) {
-        if (row == 0) {
-            begin_frame();
-        }
+         row = (row + 1) % kInputRows) {{
+        if (row == 0) {{
+            {begin};
+        }}
         push_row(pixels, discard, nullptr);
-    }
+    }}
     return local_logits() == nullptr;
-}
+}}
 """
 
 
@@ -89,7 +92,9 @@ def harness_source(program: Program, symbols: Mapping[str, str]) -> str:
     for number, tap in enumerate(program.taps):
         offsets = ", ".join(str(offset) for offset in tap.storage.offsets)
         parts.append(f"constexpr int offsets{number}[] = {{{offsets}}};\n")
-    parts.append(_MAIN)
+    parts.append(
+        _MAIN.format(begin="begin_frame(rate)" if program.symbol_count else "begin_frame()")
+    )
     for prefix, symbol in symbols.items():
         arguments = ", ".join(f"void* argument{i}" for i in range(ARGUMENTS))
         passed = ", ".join(f"argument{i}" for i in range(ARGUMENTS))

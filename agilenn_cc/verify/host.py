@@ -49,10 +49,29 @@ class HostResult:
 
 
 def verify_host(program: Program, graph: Graph, images: NDArray[np.uint8]) -> HostResult:
-    """Compare the program, built for this computer, with `ir.reference` on images [N, H, W, C]."""
-    expected = run(graph, images)
-    computed = run_host(program, images)
-    return compare(computed, expected)
+    """Compare the program, built for this computer, with `ir.reference` on images [N, H, W, C].
+
+    Each image is a sample at each rate of the quantiser.
+    """
+    computed = _run(program, images, range(program.rates))
+    return merged(
+        [compare(values, run(graph, images, rate)) for rate, values in enumerate(computed)]
+    )
+
+
+def merged(results: Sequence[HostResult]) -> HostResult:
+    """Return the results of all rates as one; the first mismatch says its rate."""
+    found = ((rate, result.first_mismatch) for rate, result in enumerate(results))
+    first = next(((rate, text) for rate, text in found if text is not None), None)
+    text = None if first is None else first[1]
+    if first is not None and len(results) > 1:
+        text = f"at rate {first[0]}, {first[1]}"
+    return HostResult(
+        sum(result.samples for result in results),
+        results[0].tensors,
+        sum(result.mismatches for result in results),
+        text,
+    )
 
 
 def compare(
@@ -75,24 +94,37 @@ def compare(
     return HostResult(samples, len(computed), mismatches, first)
 
 
-def run_host(program: Program, images: NDArray[np.uint8]) -> dict[str, NDArray[np.int16]]:
+def run_host(
+    program: Program, images: NDArray[np.uint8], rate: int = 0
+) -> dict[str, NDArray[np.int16]]:
     """Build and run the program here; returns each tensor that it holds, int16 [N, rows, ...]."""
+    return _run(program, images, (rate,))[0]
+
+
+def _run(
+    program: Program, images: NDArray[np.uint8], rates: Sequence[int]
+) -> list[dict[str, NDArray[np.int16]]]:
     with tempfile.TemporaryDirectory(prefix="agilenn-host-") as folder:
         binary = _build(program, Path(folder))
-        try:
-            finished = subprocess.run(
-                [str(binary)],
-                input=np.ascontiguousarray(images).tobytes(),
-                capture_output=True,
-                timeout=TIMEOUT_S,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise _failure("the host build of the network does not end", "") from error
+        dumps = [_execute(binary, images, rate) for rate in rates]
+    return [_parse(program, dump, len(images)) for dump in dumps]
+
+
+def _execute(binary: Path, images: NDArray[np.uint8], rate: int) -> bytes:
+    try:
+        finished = subprocess.run(
+            [str(binary), str(rate)],
+            input=np.ascontiguousarray(images).tobytes(),
+            capture_output=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise _failure("the host build of the network does not end", "") from error
     if finished.returncode != 0:
         report = finished.stderr.decode(errors="replace")
         raise _failure("the host build of the network stopped with an error", report)
-    return _parse(program, finished.stdout, len(images))
+    return finished.stdout
 
 
 def _failure(message: str, report: str) -> AgilennError:

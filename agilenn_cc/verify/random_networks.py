@@ -17,7 +17,7 @@ WIDE_CHANNELS = (9, 12, 15, 17, 19, 23)
 INT32_MAX = 2**31 - 1
 
 
-def random_network(seed: int, *, classes: int = 4, levels: int = 8) -> Graph:
+def random_network(seed: int, *, classes: int = 4, levels: int = 8, rates: int = 1) -> Graph:
     """Return a network with outputs `logits` and `indices`; the seed decides everything.
 
     Inputs of 4..19 rows and columns, 1..5 channels; one to three extractor layers, up to two
@@ -29,19 +29,21 @@ def random_network(seed: int, *, classes: int = 4, levels: int = 8) -> Graph:
 
     Per network: one in four has saturated weights only (-128 or 127), half of those of one sign a
     channel, so that sums reach their bounds; one in eight scales that force left shifts; one in
-    four of the others biases of any magnitude up to what an int32 sum bears.
+    four of the others biases of any magnitude up to what an int32 sum bears. With several rates,
+    the quantiser has as many tables.
     """
-    return _Generator(seed, classes, levels).build()
+    return _Generator(seed, classes, levels, rates).build()
 
 
 class _Generator:
-    def __init__(self, seed: int, classes: int, levels: int) -> None:
+    def __init__(self, seed: int, classes: int, levels: int, rates: int) -> None:
         self._rng = rng = np.random.default_rng(seed)
         # Draws of its own, so that the shapes of a seed depend on the first generator alone.
         self._extremes = np.random.default_rng((seed, 1))
         self._seed = seed
         self._classes = classes
         self._levels = levels
+        self._rates = rates
         self._saturated = rng.random() < 0.25
         self._loud = rng.random() < 0.125
         self._one_sign = self._saturated and self._extremes.random() < 0.5
@@ -64,7 +66,11 @@ class _Generator:
             local = self._layer(local)
         self._head(local)
         sent = self._builder.slice("sent", tensor, top, channels)
-        self._builder.lookup("indices", sent, np.sort(rng.integers(0, self._levels, 256)))
+        table = np.sort(rng.integers(0, self._levels, 256))
+        shape = (self._rates - 1, 256)
+        others = np.sort(self._extremes.integers(0, self._levels, shape), axis=1)
+        tables = np.vstack([table, others]) if self._rates > 1 else table
+        self._builder.lookup("indices", sent, tables)
         return self._builder.finish(("logits", "indices"))
 
     def _name(self, kind: str) -> str:

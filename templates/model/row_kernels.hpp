@@ -101,10 +101,14 @@ struct GroupShape {
     static constexpr int kKept = kKeptValue;
 };
 
-// The group that begins with `channel`; a channel has kChannelWeights weights.
+// Levels of a feature value, or of a step of the quantiser: a table for each rate.
+constexpr int kLevelValues = 256;
+
+// The group that begins with `channel`; a channel has kChannelWeights weights. `rate` chooses the
+// levels of its symbols.
 template <class Layer>
-AGILENN_INLINE Group<Layer> group_at(typename Layer::Output* out, uint8_t* symbols, int channel,
-                                     int channel_weights) {
+AGILENN_INLINE Group<Layer> group_at(typename Layer::Output* out, uint8_t* symbols, int rate,
+                                     int channel, int channel_weights) {
     Group<Layer> group{};
     group.weights = Layer::kWeights + channel * channel_weights;
     group.scales = Layer::kScales + channel;
@@ -112,7 +116,7 @@ AGILENN_INLINE Group<Layer> group_at(typename Layer::Output* out, uint8_t* symbo
     if constexpr (Layer::kStored < Layer::kChannels) {
         const int sent = channel < Layer::kStored ? 0 : channel - Layer::kStored;
         group.symbols = symbols + sent * Layer::kColumns;
-        group.table = in_register(Layer::kLevelTable);
+        group.table = in_register(Layer::kLevelTable + rate * kLevelValues);
         if constexpr (Layer::kStepped) {
             group.steps = Layer::kSteps + sent;
         }
@@ -228,11 +232,11 @@ AGILENN_INLINE void convolve_pixels(const Group<Layer>& group, const Window<Laye
 // One row of a convolution, three output channels by two columns at a time.
 template <class Layer>
 AGILENN_INLINE void convolve_row(typename Layer::Output* out, uint8_t* symbols,
-                                 const Window<Layer::kRows>& window) {
+                                 const Window<Layer::kRows>& window, int rate = 0) {
     for_each_group<Layer>([&](auto shape, int channel) {
         constexpr int kCount = decltype(shape)::kCount, kKept = decltype(shape)::kKept;
         Group<Layer> group =
-            group_at<Layer>(out, symbols, channel, Layer::kRows * Layer::kRunValues);
+            group_at<Layer>(out, symbols, rate, channel, Layer::kRows * Layer::kRunValues);
         group.weights += window.first * kCount * Layer::kRunValues;
         int column = 0;
         for (; column + 2 <= Layer::kColumns; column += 2) {
@@ -401,15 +405,16 @@ AGILENN_INLINE void multiply_vector(int8_t* out, const int8_t* values) {
     }
 }
 
-// The quantiser: features of one row to symbols, channel after channel. The table is indexed by the
-// feature's byte.
+// The quantiser: features of one row to symbols, channel after channel. The table of the rate is
+// indexed by the feature's byte.
 template <class Layer, class Value>
-AGILENN_INLINE void quantise_row(uint8_t* symbols, const Value* features) {
+AGILENN_INLINE void quantise_row(uint8_t* symbols, const Value* features, int rate = 0) {
+    const uint8_t* table = Layer::kIndexTable + rate * kLevelValues;
     for (int channel = 0; channel < Layer::kChannels; ++channel) {
         for (int column = 0; column < Layer::kColumns; ++column) {
             const auto byte =
                 static_cast<uint8_t>(features[column * Layer::kPixelValues] + Layer::kZero);
-            *symbols++ = Layer::kIndexTable[byte];
+            *symbols++ = table[byte];
         }
         ++features;
     }

@@ -71,7 +71,7 @@ AGILENN_INLINE void convolve_pairs(const Group<Layer>& group, const int16_t* con
 template <class Layer>
 AGILENN_INLINE void convolve_pairs_row(typename Layer::Output* out, uint8_t* symbols,
                                        const Window<Layer::kRows>& window, int16_t* transformed,
-                                       int row) {
+                                       int row, int rate = 0) {
     const int16_t* rows[Layer::kRows];
     for (int i = 0; i < window.count; ++i) {
         const int tap = window.first + i;
@@ -85,7 +85,7 @@ AGILENN_INLINE void convolve_pairs_row(typename Layer::Output* out, uint8_t* sym
     for_each_group<Layer>([&](auto shape, int channel) {
         constexpr int kCount = decltype(shape)::kCount, kKept = decltype(shape)::kKept;
         Group<Layer> group =
-            group_at<Layer>(out, symbols, channel, 4 * Layer::kRows * Layer::kRunValues);
+            group_at<Layer>(out, symbols, rate, channel, 4 * Layer::kRows * Layer::kRunValues);
         group.weights += window.first * kCount * Layer::kRunValues;
         int pair = 0;
         for (; pair + 2 <= Layer::kPairs; pair += 2) {
@@ -303,7 +303,8 @@ AGILENN_INLINE void convolve_tile_pair(const Group<Layer>& group, const int16_t*
 // pairs of tiles: few enough to be small, enough for a group's weights to be read from the cache.
 template <class Layer>
 AGILENN_INLINE void convolve_tile_rows(typename Layer::Output* out, uint8_t* symbols,
-                                       const Window<4>& window, int16_t* transformed) {
+                                       const Window<4>& window, int16_t* transformed,
+                                       int rate = 0) {
     constexpr int kPairValues = 16 * 2 * Layer::kRunValues;
     for (int first = 0; first < Layer::kTilePairs; first += Layer::kBlockPairs) {
         const int left = Layer::kTilePairs - first;
@@ -315,7 +316,7 @@ AGILENN_INLINE void convolve_tile_rows(typename Layer::Output* out, uint8_t* sym
         for_each_group<Layer>([&](auto shape, int channel) {
             constexpr int kCount = decltype(shape)::kCount, kKept = decltype(shape)::kKept;
             const Group<Layer> group =
-                group_at<Layer>(out, symbols, channel, 16 * Layer::kRunValues);
+                group_at<Layer>(out, symbols, rate, channel, 16 * Layer::kRunValues);
             for (int pair = 0; pair < pairs; ++pair) {
                 convolve_tile_pair<Layer, kCount, kKept>(moved(group, 4 * (first + pair)),
                                                          transformed + pair * kPairValues);

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from agilenn_cc.ir.ops import Lookup
 from agilenn_cc.kernels.base import StageContext
+from agilenn_cc.kernels.heads import of_rates
 from agilenn_cc.kernels.lines import Factors, Lines, WindowOp, fit_lines, possible_factors
 from agilenn_cc.kernels.scaling import layer_scaling
 from agilenn_cc.kernels.tables import format_lines, format_scales, format_table
@@ -75,7 +76,8 @@ def generate_outputs(
     if context.quantiser is not None:
         level_traits, level_tables = _levels(context, context.quantiser, op.clamp, steps)
         traits, tables = traits + level_traits, tables + level_tables
-        size += LEVEL_BYTES + (len(steps.rows) * LINE_BYTES if steps is not None else 0)
+        size += LEVEL_BYTES * context.quantiser.rates
+        size += len(steps.rows) * LINE_BYTES if steps is not None else 0
     return Outputs(traits, tables, size, factors)
 
 
@@ -87,10 +89,10 @@ def _value_lines(context: StageContext, op: WindowOp, factors: Factors) -> Lines
     return fit_lines(op, context.source, context.output, channels, values, values - base, factors)
 
 
-def level_table(quantiser: Lookup, clamp: tuple[int, int]) -> NDArray[np.uint8]:
-    """Return the index of each feature value -128 .. 127, clamped."""
+def level_tables(quantiser: Lookup, clamp: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return the index of each feature value -128 .. 127, clamped: [rates, 256]."""
     values = np.clip(np.arange(-128, 128), *clamp)
-    return quantiser.table[values + LEVEL_OFFSET].astype(np.uint8)
+    return quantiser.tables[:, values + LEVEL_OFFSET].astype(np.uint8)
 
 
 def _level_lines(
@@ -98,8 +100,9 @@ def _level_lines(
 ) -> Lines | None:
     if context.quantiser is None:
         return None
-    table = level_table(context.quantiser, op.clamp)
-    places = np.flatnonzero(np.diff(table.astype(np.int64))).astype(np.int64) + 1
+    # One line has the thresholds of all rates: only the level of each place differs among them.
+    steps = np.diff(level_tables(context.quantiser, op.clamp).astype(np.int64))
+    places = np.flatnonzero(steps.any(axis=0)).astype(np.int64) + 1
     return fit_lines(
         op, context.source, context.output, sent, places - LEVEL_OFFSET, places, factors
     )
@@ -110,12 +113,16 @@ def _levels(
 ) -> tuple[Traits, str]:
     if steps is not None:
         tables = format_lines("kStepTable", "Per sent channel", steps.rows)
-        comment = "Index of each feature value + 128."
-        tables += format_table("uint8_t", "kLevelTable", level_table(quantiser, clamp), comment)
+        comment = f"Index, by {of_rates(quantiser)}feature value + 128."
+        if quantiser.rates == 1:
+            comment = "Index of each feature value + 128."
+        levels = level_tables(quantiser, clamp).ravel()
+        tables += format_table("uint8_t", "kLevelTable", levels, comment)
         return (("int kStepShift", str(steps.shift)),), tables
     offset = context.output.zero_point if context.output_layout.centred else 0
-    by_byte = quantiser.table[(np.arange(256) + 128) % 256]
-    comment = "Index of each feature value, by the value's byte (two's complement)."
+    by_byte = quantiser.tables[:, (np.arange(256) + 128) % 256].ravel()
+    comment = "Index of each feature value, by "
+    comment += f"{of_rates(quantiser)}the value's byte (two's complement)."
     return (("int kTableOffset", str(offset)),), format_table(
         "uint8_t", "kLevelTable", by_byte, comment
     )
@@ -124,4 +131,5 @@ def _levels(
 def stage_call(kernel: str, context: StageContext, *arguments: str) -> str:
     """Return the statement that runs a row kernel."""
     symbols = "symbols" if context.quantiser is not None else "nullptr"
-    return f"kernels::{kernel}<Layer>({', '.join(('out', symbols, *arguments))});"
+    rate = ("rate",) if context.has_rates else ()
+    return f"kernels::{kernel}<Layer>({', '.join(('out', symbols, *arguments, *rate))});"
