@@ -75,7 +75,7 @@ def analyze(
     firmware = emit_firmware(spec, target, program, model.alpha, images, tables)
     elf, _cached = link_firmware(firmware, cache)
 
-    run, cached = _count(elf, firmware, target, images, cache)
+    run, cached = count_instructions(elf, firmware, target, images, cache)
     payload = untrained_payload(spec, program.symbol_count) if program.symbol_count else None
     report = untrained_report(spec, target, identity, program, elf, payload, run)
     note = "untrained network" if spec.network.tflite is None else "imported network"
@@ -89,7 +89,7 @@ def _model(spec: Spec) -> QuantisedModel:
     return untrained(spec, dataset_classes(spec.dataset, spec.base_dir, where=spec.where))
 
 
-def _count(
+def count_instructions(
     elf: Path, firmware: Firmware, target: Target, images: npt.NDArray[np.uint8], cache: Cache
 ) -> tuple[ElfMeasurement | None, bool]:
     """Count instructions in the emulator, where it knows the board."""

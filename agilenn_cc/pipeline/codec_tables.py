@@ -20,10 +20,10 @@ _BATCH = 128
 _FILE = "tables.bin"
 
 
-def indices_of(graph: Graph, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Return what the device sends, uint8 [N, rows, columns, channels], for uint8 images."""
+def indices_of(graph: Graph, images: npt.NDArray[np.uint8], rate: int = 0) -> npt.NDArray[np.uint8]:
+    """Return what the device sends at a rate, uint8 [N, rows, columns, channels], for images."""
     batches = (images[start : start + _BATCH] for start in range(0, len(images), _BATCH))
-    return np.concatenate([run(graph, batch)["indices"] for batch in batches])
+    return np.concatenate([run(graph, batch, rate)["indices"] for batch in batches])
 
 
 def trained_tables(
