@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from agilenn_cc.learn.backend import Model, tf
+from agilenn_cc.learn.backend import Model, keras, tf
 from agilenn_cc.spec import Spec
 from agilenn_cc.spec.layers import Conv
 
@@ -46,11 +46,12 @@ def initialise(extractor: Model, spec: Spec, images: npt.NDArray[np.float32]) ->
     if len(spec.network.extractor) == 1:
         top = spec.split.top
         order = np.concatenate([np.arange(top), np.arange(first.filters - top)])
-    blocks = _blocks(images, first)
+    convolution = _first(extractor, keras.layers.Conv2D)
+    norm = _first(extractor, keras.layers.BatchNormalization)
+    blocks = _blocks(extractor, convolution, images)
     components, variances = principal_components(blocks, int(order.max()) + 1)
     kernel, variance = components[:, order], variances[order]
     scale = 1.0 / np.sqrt(max(float(variances[0]), 1e-12))
-    convolution, norm = extractor.layers[1], extractor.layers[2]
     shape = convolution.get_weights()[0].shape
     convolution.set_weights([kernel.reshape(shape).astype(np.float32)])
     gamma = scale * np.sqrt(variance + norm.epsilon)
@@ -60,10 +61,15 @@ def initialise(extractor: Model, spec: Spec, images: npt.NDArray[np.float32]) ->
     )
 
 
-def _blocks(images: npt.NDArray[np.float32], layer: Conv) -> Blocks:
+def _first(model: Model, kind: type) -> Model:
+    return next(layer for layer in model.layers if isinstance(layer, kind))
+
+
+def _blocks(extractor: Model, convolution: Model, images: npt.NDArray[np.float32]) -> Blocks:
     """Return the blocks that the convolution sees, in the order (row, column, channel)."""
-    (height, width), channels = layer.kernel, images.shape[3]
+    seen = keras.Model(extractor.input, convolution.input)(images)
+    (height, width), steps = convolution.kernel_size, convolution.strides
     found = tf.image.extract_patches(
-        images, [1, height, width, 1], [1, *layer.stride, 1], [1, 1, 1, 1], "SAME"
+        seen, [1, height, width, 1], [1, *steps, 1], [1, 1, 1, 1], convolution.padding.upper()
     ).numpy()
-    return np.asarray(found.reshape(-1, height * width * channels), dtype=np.float64)
+    return np.asarray(found.reshape(-1, height * width * seen.shape[3]), dtype=np.float64)
