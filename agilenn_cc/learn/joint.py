@@ -50,7 +50,10 @@ class SplitNetworks:
 def build_split(
     spec: Spec, classes: int, standardisation: Standardisation | None = None
 ) -> SplitNetworks:
-    """Return the untrained parts that `spec.network` describes."""
+    """Return the untrained parts that `spec.network` describes.
+
+    With `standardisation` the extractor holds it, and `deployable` must fold it in the end.
+    """
     height, width, channels = spec.feature_shape
     top, seed = spec.split.top, spec.seed
     count = spec.payload.levels
@@ -61,6 +64,7 @@ def build_split(
             classes,
             "extractor",
             derive_seed(seed, "extractor"),
+            standardisation=standardisation,
         ),
         build_network(
             spec.network.local,
@@ -79,6 +83,15 @@ def build_split(
         tf.Variable(0.0, name="combination_weight"),
         new_counts(spec),
     )
+
+
+def deployable(extractor: Model, spec: Spec, standardisation: Standardisation | None) -> Model:
+    """Return the network that the device gets: the trained one, its standardisation folded in."""
+    if standardisation is None:
+        return extractor
+    plain = build_network(spec.network.extractor, spec.input_shape, 0, "extractor", 0)
+    standardisation.fold(extractor, plain)
+    return plain
 
 
 def ends_rectified(extractor: Sequence[Layer]) -> bool:

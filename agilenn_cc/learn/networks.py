@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from agilenn_cc.errors import AgilennError, ExitCode
 from agilenn_cc.learn.backend import Model, Tensor, derive_seed, keras
+from agilenn_cc.learn.standardise import Standardisation
 from agilenn_cc.spec.layers import (
     AveragePool,
     Conv,
@@ -42,8 +43,11 @@ MOBILENET_V2_LAST_CHANNELS = 1280
 class LayerStack:
     """Appends layers to a tensor; names and initial weights depend on order and seed alone."""
 
-    def __init__(self, tensor: Tensor, name: str, seed: int) -> None:
+    def __init__(
+        self, tensor: Tensor, name: str, seed: int, standardisation: Standardisation | None = None
+    ) -> None:
         self.tensor = tensor
+        self._standardisation = standardisation
         self._name = name
         self._seed = seed
         self._count = 0
@@ -54,6 +58,14 @@ class LayerStack:
 
     def _initialiser(self, name: str) -> object:
         return keras.initializers.HeNormal(seed=derive_seed(self._seed, name))
+
+    def _pad(self, kernel: tuple[int, int], stride: tuple[int, int], name: str) -> str:
+        """Standardise before the first convolution; return the padding that a convolution needs."""
+        if self._standardisation is None:
+            return "same"
+        self.tensor = self._standardisation.apply(self.tensor, kernel, stride, name)
+        self._standardisation = None
+        return "valid"
 
     def normalise(self, activation: str | None) -> None:
         """Append batch norm and the activation."""
@@ -75,11 +87,12 @@ class LayerStack:
     ) -> None:
         """Append convolution, batch norm and activation."""
         name = self._next("conv")
+        padding = self._pad(kernel, stride, name)
         self.tensor = keras.layers.Conv2D(
             filters,
             kernel,
             strides=stride,
-            padding="same",
+            padding=padding,
             use_bias=False,
             kernel_initializer=self._initialiser(name),
             name=name,
@@ -98,10 +111,11 @@ class LayerStack:
                 hint="TensorFlow needs one stride for both axes; use `conv` or a `pool` line",
             )
         name = self._next("depthwise")
+        padding = self._pad(kernel, stride, name)
         self.tensor = keras.layers.DepthwiseConv2D(
             kernel,
             strides=stride,
-            padding="same",
+            padding=padding,
             use_bias=False,
             depthwise_initializer=self._initialiser(name),
             name=name,
@@ -161,11 +175,17 @@ class LayerStack:
 
 
 def build_network(
-    layers: Sequence[Layer], input_shape: tuple[int, int, int], classes: int, name: str, seed: int
+    layers: Sequence[Layer],
+    input_shape: tuple[int, int, int],
+    classes: int,
+    name: str,
+    seed: int,
+    *,
+    standardisation: Standardisation | None = None,
 ) -> Model:
     """Return `layers` as a flat model called `name` with input [N, *input_shape], float32."""
     inputs = keras.Input(input_shape, name=f"{name}_input")
-    stack = LayerStack(inputs, name, seed)
+    stack = LayerStack(inputs, name, seed, standardisation)
     for layer in layers:
         stack.add(layer, classes)
     return keras.Model(inputs, stack.tensor, name=name)

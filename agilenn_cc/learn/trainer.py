@@ -22,7 +22,7 @@ from agilenn_cc.learn.backend import Tensor, derive_seed, keras, make_determinis
 from agilenn_cc.learn.checkpoint import Checkpoint
 from agilenn_cc.learn.history import EpochRecord, History
 from agilenn_cc.learn.importance_change import ChannelImportance, ImportanceChange
-from agilenn_cc.learn.joint import build_split, ends_rectified
+from agilenn_cc.learn.joint import build_split, deployable, ends_rectified
 from agilenn_cc.learn.losses import combination_weight
 from agilenn_cc.learn.optimisers import Optimiser, make_optimiser
 from agilenn_cc.learn.options import TrainingOptions
@@ -51,6 +51,7 @@ from agilenn_cc.learn.stages import (
     reference_stage,
     subset,
 )
+from agilenn_cc.learn.standardise import Standardisation
 from agilenn_cc.learn.tensorboard import TensorboardLog
 from agilenn_cc.spec import Spec
 from agilenn_cc.spec.augmentation import format_augmentation
@@ -65,6 +66,7 @@ def training_fingerprint(spec: Spec, dataset: Dataset) -> str:
     parts["training"] = {k: v for k, v in parts["training"].items() if k not in WITHOUT_EFFECT}
     parts["payload"] = {"levels": spec.payload.levels, "rates": list(spec.payload.rates)}
     parts["dataset"] = [dataset.fingerprint, list(spec.input_shape), list(dataset.classes)]
+    parts["normalisation"] = spec.dataset.normalisation
     parts["augmentation"] = format_augmentation(spec.dataset.augmentations)
     parts["reference_digest"] = reference_digest(spec)
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
@@ -120,7 +122,9 @@ class _Training:
         self._history: History = ()
         self._log: TensorboardLog | None = None
         classes = len(dataset.classes)
-        self._networks = build_split(spec, classes)
+        standard = spec.dataset.normalisation == "standard"
+        self._standardisation = Standardisation.of(dataset.train.images) if standard else None
+        self._networks = build_split(spec, classes, self._standardisation)
         if spec.network.init == "pca":
             images, _labels = subset(dataset.train, SELECTION_SAMPLES)
             principal_components.initialise(self._networks.extractor, spec, normalise(images))
@@ -385,7 +389,7 @@ class _Training:
         networks, spec = self._networks, self._spec
         alpha = combination_weight(networks.weight, spec.training.temperature)
         return SplitModel(
-            extractor=networks.extractor,
+            extractor=deployable(networks.extractor, spec, self._standardisation),
             local=networks.local,
             remote=networks.remote,
             levels=self._levels(),

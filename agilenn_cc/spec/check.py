@@ -40,6 +40,7 @@ _WITHOUT_SPLIT = {
     "split": f"{_WHOLE}: remove `split`",
     "training": "the .tflite network is trained already: remove `training`",
     "payload": f"{_WHOLE} and sends nothing: remove `payload`",
+    "dataset.normalisation": "the .tflite network is trained already: remove `normalisation`",
     "dataset.augmentation": "the .tflite network is trained already: remove `augmentation`",
     "link": f"{_WHOLE} and needs no link: remove `link`",
     "budget.payload": f"{_WHOLE} and sends nothing: remove it",
@@ -239,6 +240,13 @@ class _Checker:
                 "begin it with for example `conv 8 4x4 /4`, or remove `init`",
             )
             return
+        if self.spec.dataset.normalisation == "standard":
+            yield self.error(
+                "dataset.normalisation",
+                "principal components are those of the pixels as they are, and `standard` changes "
+                "them",
+                "remove `normalisation: standard` or `init: pca`",
+            )
         wanted = max(sent, self.spec.split.top) if len(extractor) == 1 else first.filters
         found = first.kernel[0] * first.kernel[1] * depth
         if wanted > found:

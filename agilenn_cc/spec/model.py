@@ -133,6 +133,14 @@ class DatasetSpec(Section):
             "`imagenet200`, folders of colour images), else nothing."
         ),
     )
+    normalisation: Literal["centre", "standard"] = Field(
+        "centre",
+        description=(
+            "What the extractor sees in training: `centre`, (pixel - 128) / 128, or `standard`, "
+            "mean 0 and deviation 1 per channel of the training images. The device takes raw bytes "
+            "in both cases (docs/data.md)."
+        ),
+    )
     validation: _Fraction = Field(
         0.1, description="Part of the training images kept for choosing; never from the test set."
     )
