@@ -240,13 +240,6 @@ class _Checker:
                 "begin it with for example `conv 8 4x4 /4`, or remove `init`",
             )
             return
-        if self.spec.dataset.normalisation == "standard":
-            yield self.error(
-                "dataset.normalisation",
-                "principal components are those of the pixels as they are, and `standard` changes "
-                "them",
-                "remove `normalisation: standard` or `init: pca`",
-            )
         wanted = max(sent, self.spec.split.top) if len(extractor) == 1 else first.filters
         found = first.kernel[0] * first.kernel[1] * depth
         if wanted > found:
