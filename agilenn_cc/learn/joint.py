@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,14 +9,15 @@ import numpy as np
 from agilenn_cc.learn import losses
 from agilenn_cc.learn.attribution import Attribution, channel_importance
 from agilenn_cc.learn.backend import Model, Tensor, derive_seed, tf
-from agilenn_cc.learn.networks import build_network, build_remote
-from agilenn_cc.learn.optimisers import Optimiser
+from agilenn_cc.learn.networks import build_network, build_remote, ends_rectified
+from agilenn_cc.learn.optimisers import Optimiser, apply_gradients
+from agilenn_cc.learn.precision import full
 from agilenn_cc.learn.quantiser import ordered_levels
 from agilenn_cc.learn.reference import Reference
 from agilenn_cc.learn.sending import Sending, new_counts
 from agilenn_cc.learn.standardise import Standardisation
+from agilenn_cc.learn.strategy import compile_step
 from agilenn_cc.spec import Spec
-from agilenn_cc.spec.layers import Conv, Depthwise, Layer, Separable
 
 SKEWNESS_MARGIN = 0.03
 """Training aims at rho plus this, for importance is a little less skewed on images never seen."""
@@ -79,7 +79,12 @@ def build_split(
             classes,
             derive_seed(seed, "remote"),
         ),
-        tf.Variable(np.linspace(0.0, 6.0, count, dtype=np.float32), name="levels"),
+        tf.Variable(
+            np.linspace(0.0, 6.0, count, dtype=np.float32),
+            name="levels",
+            # Replicas put the same levels in order after the same step.
+            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+        ),
         tf.Variable(0.0, name="combination_weight"),
         new_counts(spec),
     )
@@ -94,12 +99,10 @@ def deployable(extractor: Model, spec: Spec, standardisation: Standardisation | 
     return plain
 
 
-def ends_rectified(extractor: Sequence[Layer]) -> bool:
-    """Return whether the extractor's features are never negative."""
-    for layer in reversed(extractor):
-        if isinstance(layer, Conv | Depthwise | Separable):
-            return layer.activation is not None
-    return False
+def joint_variables(networks: SplitNetworks, reference: Reference, adapter: str) -> list[Tensor]:
+    """Return what the joint stage moves: the split, and the adapter where it is `trained`."""
+    adapted = reference.adapter.trainable_variables if adapter == "trained" else []
+    return [*networks.trainable_variables(), *adapted]
 
 
 class JointStep:
@@ -127,7 +130,7 @@ class JointStep:
         self._reference = reference
         self._attribution = attribution
         self._optimiser = optimiser
-        self.run = tf.function(self._run)
+        self.run = compile_step(self._run)
 
     def _run(
         self, images: Tensor, labels: Tensor, sigma: Tensor, hard: Tensor, frozen: bool
@@ -136,12 +139,11 @@ class JointStep:
 
         `sigma` and `hard` steer the quantiser; `frozen` leaves the extractor's batch norm at rest.
         """
-        variables = self._networks.trainable_variables()
+        variables = joint_variables(self._networks, self._reference, self._training.adapter)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
             loss, metrics = self._loss(images, labels, sigma, hard, frozen)
-        gradients = tape.gradient(loss, variables)
-        self._optimiser.apply_gradients(zip(gradients, variables, strict=True))
+        apply_gradients(loss, tape, variables, self._optimiser)
         self._networks.levels.assign(ordered_levels(self._networks.levels, self._rectified))
         return {"loss": loss, **metrics}
 
@@ -149,11 +151,11 @@ class JointStep:
         self, images: Tensor, labels: Tensor, sigma: Tensor, hard: Tensor, frozen: bool
     ) -> tuple[Tensor, dict[str, Tensor]]:
         networks, training = self._networks, self._training
-        features = networks.extractor(images, training=not frozen)
-        local = networks.local(features[..., : self._top], training=True)
+        features = full(networks.extractor(images, training=not frozen))
+        local = full(networks.local(features[..., : self._top], training=True))
         step = self._optimiser.iterations
         sent = self._sending(features[..., self._top :], sigma, hard, step)
-        remote = networks.remote(sent.values, training=True)
+        remote = full(networks.remote(sent.values, training=True))
         alpha = losses.combination_weight(networks.weight, training.temperature)
         combined = alpha * local + (1.0 - alpha) * remote
         prediction = losses.prediction_loss(labels, combined)

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from agilenn_cc.errors import AgilennError, ExitCode
-from agilenn_cc.learn.backend import Model, Tensor, derive_seed, keras
+from agilenn_cc.learn.backend import Model, Tensor, derive_seed, keras, tf
+from agilenn_cc.learn.mapping import mapping_name
 from agilenn_cc.learn.standardise import Standardisation
 from agilenn_cc.spec.layers import (
     AveragePool,
@@ -40,6 +43,14 @@ MOBILENET_V2_BLOCKS = (
 MOBILENET_V2_LAST_CHANNELS = 1280
 
 
+class Identity1x1(keras.initializers.Initializer):  # type: ignore[misc]
+    """The 1x1 convolution that changes nothing."""
+
+    def __call__(self, shape: Sequence[int], dtype: object = None, **_: object) -> Tensor:
+        """Return the kernel [1, 1, C, C]."""
+        return tf.constant(np.eye(shape[2], shape[3], dtype=np.float32)[None, None], dtype)
+
+
 class LayerStack:
     """Appends layers to a tensor; names and initial weights depend on order and seed alone."""
 
@@ -51,6 +62,7 @@ class LayerStack:
         self._name = name
         self._seed = seed
         self._count = 0
+        self._maps_next = False
 
     def _next(self, kind: str) -> str:
         self._count += 1
@@ -72,7 +84,25 @@ class LayerStack:
         self.tensor = keras.layers.BatchNormalization(
             momentum=BATCH_NORM_MOMENTUM, name=self._next("norm")
         )(self.tensor)
+        if self._maps_next:
+            self._maps_next = False
+            self._map_channels()
         self.activate(activation)
+
+    def map_next(self) -> None:
+        """Put the mapping layer between the next batch norm and its activation."""
+        self._maps_next = True
+
+    def _map_channels(self) -> None:
+        """Append a 1x1 mixing that begins as the identity; its name shifts no other's."""
+        channels = int(self.tensor.shape[-1])
+        self.tensor = keras.layers.Conv2D(
+            channels,
+            1,
+            use_bias=False,
+            kernel_initializer=Identity1x1(),
+            name=mapping_name(self._name),
+        )(self.tensor)
 
     def activate(self, activation: str | None) -> None:
         """Append `relu`, `relu6` or nothing."""
@@ -149,7 +179,9 @@ class LayerStack:
         elif isinstance(layer, Depthwise):
             self.depthwise(layer.kernel, layer.stride, layer.activation)
         elif isinstance(layer, Separable):
+            maps, self._maps_next = self._maps_next, False
             self.depthwise(layer.kernel, layer.stride, layer.activation)
+            self._maps_next = maps
             self.conv(layer.filters, (1, 1), (1, 1), layer.activation)
         elif isinstance(layer, MaxPool):
             self.pool("max", layer.size)
@@ -181,14 +213,42 @@ def build_network(
     name: str,
     seed: int,
     *,
+    mapped: bool = False,
     standardisation: Standardisation | None = None,
 ) -> Model:
-    """Return `layers` as a flat model called `name` with input [N, *input_shape], float32."""
+    """Return `layers` as a flat model called `name` with input [N, *input_shape], float32.
+
+    With `mapped` the last convolution carries the mapping layer (Sec. 5); with `standardisation`
+    the first one sees standardised pixels (learn/standardise.py).
+
+    Raises `AgilennError` (exit 4) where that convolution is depthwise, which could not absorb it.
+    """
     inputs = keras.Input(input_shape, name=f"{name}_input")
     stack = LayerStack(inputs, name, seed, standardisation)
-    for layer in layers:
+    carrier = _mapping_carrier(layers) if mapped else None
+    for index, layer in enumerate(layers):
+        if index == carrier:
+            stack.map_next()
         stack.add(layer, classes)
     return keras.Model(inputs, stack.tensor, name=name)
+
+
+def _mapping_carrier(layers: Sequence[Layer]) -> int:
+    """Return the index of the layer whose convolution will absorb the mapping layer."""
+    convolutions = [
+        index
+        for index, layer in enumerate(layers)
+        if isinstance(layer, Conv | Depthwise | Separable)
+    ]
+    if not convolutions or isinstance(layers[convolutions[-1]], Depthwise):
+        raise AgilennError.of(
+            ExitCode.UNSUPPORTED,
+            "training.mapping",
+            "the extractor's last convolution cannot absorb a mapping layer",
+            hint="let network.extractor end with a `conv` or `sep` line, or set "
+            "`network.mapping: none`",
+        )
+    return convolutions[-1]
 
 
 def rounded_channels(channels: float, divisor: int = 8) -> int:
@@ -228,3 +288,11 @@ def build_remote(
     if isinstance(remote, MobileNetV2):
         return build_mobilenet_v2(remote.width, input_shape, classes, "remote", seed)
     return build_network(remote, input_shape, classes, "remote", seed)
+
+
+def ends_rectified(extractor: Sequence[Layer]) -> bool:
+    """Return whether the extractor's features are never negative."""
+    for layer in reversed(extractor):
+        if isinstance(layer, Conv | Depthwise | Separable):
+            return layer.activation is not None
+    return False

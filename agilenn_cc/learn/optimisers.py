@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
-from agilenn_cc.learn.backend import Tensor, keras
+from agilenn_cc.learn import strategy
+from agilenn_cc.learn.backend import Tensor, keras, tf
 
 Optimiser: TypeAlias = Any
 """A tf_keras optimiser."""
@@ -48,3 +49,28 @@ def make_optimiser(
         )
     optimiser.build(list(variables))
     return optimiser
+
+
+def scaled_for_float16(optimiser: Optimiser) -> Optimiser:
+    """Return the optimiser with dynamic loss scaling, for gradients that pass through float16."""
+    return keras.mixed_precision.LossScaleOptimizer(optimiser)
+
+
+def apply_gradients(
+    loss: Tensor, tape: Any, variables: Sequence[Tensor], optimiser: Optimiser
+) -> None:
+    """Move `variables` down the gradient of `loss`, a mean over the batch, that `tape` recorded.
+
+    Where replicas share a batch, the mean of their losses is meant. With an optimiser from
+    `scaled_for_float16` the loss is scaled up before back-propagation and gradients down after it.
+    """
+    scaled = isinstance(optimiser, keras.mixed_precision.LossScaleOptimizer)
+    if not scaled and strategy.parts() == 1:
+        gradients = tape.gradient(loss, variables)
+    else:
+        factor = tf.ones_like(loss) / strategy.parts()
+        seed = optimiser.get_scaled_loss(factor) if scaled else factor
+        gradients = tape.gradient(loss, variables, output_gradients=seed)
+        if scaled:
+            gradients = optimiser.get_unscaled_gradients(gradients)
+    optimiser.apply_gradients(zip(gradients, variables, strict=True))

@@ -2,25 +2,22 @@
 
 Whatever it is, it has two faces: `full`, from images to logits, and `trunk`, its part behind the
 cut. The trunk takes the extractor's features through an `adapter`, a resize where the maps differ
-in size and a 1x1 convolution, trained together with the extractor while the trunk is frozen.
+in size and a 1x1 convolution, trained together with the extractor while the trunk is frozen: so
+the extractor may bring what the trunk needs in other channels than the trunk would read it from.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-
-from agilenn_cc.learn.backend import Model, Tensor, derive_seed, keras, tf
-from agilenn_cc.learn.networks import BATCH_NORM_MOMENTUM
+from agilenn_cc.learn.backend import Model, Tensor, derive_seed, keras
+from agilenn_cc.learn.networks import BATCH_NORM_MOMENTUM, Identity1x1, ends_rectified
 from agilenn_cc.learn.reference_files import load_user_reference
 from agilenn_cc.spec import Spec
 from agilenn_cc.spec.layers import AveragePool, Conv, Depthwise, Layer, MaxPool, Separable
 
 STEM_FILTERS = 32
-TRUNK_FILTERS = (48, 96, 128, 160)
+TRUNK_FILTERS = (64, 96, 128, 160)
 EFFICIENTNET_SIZE = 224
 EFFICIENTNET_CUT = "stem_activation"
 
@@ -80,7 +77,7 @@ def build_adapter(features: tuple[int, int, int], cut: tuple[int | None, ...], s
         if same
         else keras.initializers.GlorotUniform(seed=derive_seed(seed, "adapter"))
     )
-    kernel = _Identity1x1() if same else initialiser
+    kernel = Identity1x1() if same else initialiser
     tensor = keras.layers.Conv2D(
         channels, 1, use_bias=True, kernel_initializer=kernel, name="adapter_conv"
     )(tensor)
@@ -89,22 +86,22 @@ def build_adapter(features: tuple[int, int, int], cut: tuple[int | None, ...], s
     return keras.Model(inputs, tensor, name="adapter")
 
 
-class _Identity1x1(keras.initializers.Initializer):  # type: ignore[misc]
-    """The 1x1 convolution that changes nothing."""
-
-    def __call__(self, shape: Sequence[int], dtype: Any = None, **_: Any) -> Tensor:
-        return tf.constant(np.eye(shape[2], shape[3], dtype=np.float32)[None, None], dtype)
-
-
 def _norm_swish(tensor: Tensor, name: str) -> Tensor:
     normal = keras.layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM, name=f"{name}_norm")
     return keras.layers.Activation("swish", name=f"{name}_swish")(normal(tensor))
 
 
-def _conv(tensor: Tensor, filters: int, stride: tuple[int, int], name: str, seed: int) -> Tensor:
+def _conv(
+    tensor: Tensor,
+    filters: int,
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    name: str,
+    seed: int,
+) -> Tensor:
     return keras.layers.Conv2D(
         filters,
-        3,
+        kernel,
         strides=stride,
         padding="same",
         use_bias=False,
@@ -116,33 +113,40 @@ def _conv(tensor: Tensor, filters: int, stride: tuple[int, int], name: str, seed
 def _built_in(spec: Spec, classes: int, seed: int) -> tuple[Model, Model]:
     """Return a small CNN cut where its map has the features' shape.
 
-    Before the cut it is a wider extractor with the same strides. Activations behind the cut are
-    smooth (swish): behind ReLUs the gradient is constant almost everywhere, and gradient saliency
-    would give the extractor nothing to learn from.
+    Before the cut it is a wider extractor that ends as the extractor does (kernel, stride,
+    activation), so that the extractor is able to give what the trunk was trained on. Activations
+    behind the cut are smooth (swish): behind ReLUs the gradient is constant almost everywhere, and
+    gradient saliency would give the extractor nothing to learn from.
     """
     inputs = keras.Input(spec.input_shape, name="reference_input")
     tensor = inputs
-    for index, layer in enumerate(spec.network.extractor):
+    *first, last = spec.network.extractor
+    for index, layer in enumerate(first):
         name = f"reference_stem_{index + 1}"
-        tensor = _norm_swish(_conv(tensor, STEM_FILTERS, _stride(layer), name, seed), name)
+        conv = _conv(tensor, STEM_FILTERS, _kernel(layer), _stride(layer), name, seed)
+        tensor = _norm_swish(conv, name)
     name = "reference_cut"
-    tensor = _conv(tensor, spec.feature_shape[2], (1, 1), name, seed)
+    tensor = _conv(tensor, spec.feature_shape[2], _kernel(last), _stride(last), name, seed)
     tensor = keras.layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM, name=name + "_norm")(
         tensor
     )
-    stem = keras.Model(inputs, keras.layers.ReLU(6.0, name=name + "_relu6")(tensor), name="stem")
+    if ends_rectified(spec.network.extractor):
+        tensor = keras.layers.ReLU(6.0, name=name + "_relu6")(tensor)
+    stem = keras.Model(inputs, tensor, name="stem")
     trunk = _built_in_trunk(spec.feature_shape, classes, seed)
     return keras.Model(inputs, trunk(stem.output), name="reference"), trunk
 
 
 def _built_in_trunk(shape: tuple[int, int, int], classes: int, seed: int) -> Model:
+    """Return the net behind the cut: a layer at the cut's size, then halved down to 2 x 2."""
     inputs = keras.Input(shape, name="trunk_input")
     tensor = inputs
     for index, filters in enumerate(TRUNK_FILTERS):
-        stride = 2 if min(tensor.shape[1:3]) > 2 else 1
+        halve = index > 0 and min(tensor.shape[1:3]) > 2
         name = f"reference_trunk_{index + 1}"
-        tensor = _norm_swish(_conv(tensor, filters, (stride, stride), name, seed), name)
-        if stride == 1:
+        stride = (2, 2) if halve else (1, 1)
+        tensor = _norm_swish(_conv(tensor, filters, (3, 3), stride, name, seed), name)
+        if index > 0 and not halve:
             break
     tensor = keras.layers.GlobalAveragePooling2D(name="reference_gap")(tensor)
     initialiser = keras.initializers.GlorotUniform(seed=derive_seed(seed, "dense"))
@@ -150,6 +154,10 @@ def _built_in_trunk(shape: tuple[int, int, int], classes: int, seed: int) -> Mod
         tensor
     )
     return keras.Model(inputs, tensor, name="trunk")
+
+
+def _kernel(layer: Layer) -> tuple[int, int]:
+    return layer.kernel if isinstance(layer, Conv | Depthwise | Separable) else (3, 3)
 
 
 def _stride(layer: Layer) -> tuple[int, int]:

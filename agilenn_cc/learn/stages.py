@@ -22,12 +22,14 @@ from agilenn_cc.learn.channel_selection import (
     select_channels,
 )
 from agilenn_cc.learn.importance_change import ChannelImportance
-from agilenn_cc.learn.joint import JointStep, SplitNetworks, ends_rectified
-from agilenn_cc.learn.optimisers import Optimiser
+from agilenn_cc.learn.joint import JointStep, SplitNetworks
+from agilenn_cc.learn.networks import ends_rectified
+from agilenn_cc.learn.optimisers import Optimiser, apply_gradients
 from agilenn_cc.learn.quantiser import initial_levels, sigma_at
 from agilenn_cc.learn.rate_figures import epoch_metrics, rate_figures
 from agilenn_cc.learn.reference import Reference
 from agilenn_cc.learn.split_model import SplitModel
+from agilenn_cc.learn.strategy import compile_step
 from agilenn_cc.spec import Spec
 
 REFERENCE_LEARNING_RATE = 2e-3
@@ -82,10 +84,6 @@ def subset(split: Split, limit: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray
     return split.images[chosen], split.labels[chosen]
 
 
-def _apply(loss: Tensor, tape: Any, variables: list[Tensor], optimiser: Optimiser) -> None:
-    optimiser.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
-
-
 def reference_stage(
     spec: Spec, reference: Reference, optimiser: Optimiser | None, validation: Split, test: Split
 ) -> Stage:
@@ -96,10 +94,10 @@ def reference_stage(
         with tf.GradientTape() as tape:
             logits = reference.full(images, training=True)
             loss = losses.prediction_loss(labels, logits)
-        _apply(loss, tape, variables, optimiser)
+        apply_gradients(loss, tape, variables, optimiser)
         return {"loss": loss}
 
-    step = tf.function(run)
+    step = compile_step(run)
 
     def finish() -> dict[str, Any]:
         return {"accuracy_reference": accuracy(reference.full, test.images, test.labels)}
@@ -150,10 +148,10 @@ def extractor_stage(
         with tf.GradientTape() as tape:
             logits = reference.on_features(extractor(images, training=True))
             loss = losses.prediction_loss(labels, logits)
-        _apply(loss, tape, variables, optimiser)
+        apply_gradients(loss, tape, variables, optimiser)
         return {"loss": loss}
 
-    step = tf.function(run)
+    step = compile_step(run)
 
     def measure() -> dict[str, float]:
         images, labels = validation.images, validation.labels

@@ -22,8 +22,9 @@ from agilenn_cc.learn.backend import Tensor, derive_seed, keras, make_determinis
 from agilenn_cc.learn.checkpoint import Checkpoint
 from agilenn_cc.learn.history import EpochRecord, History
 from agilenn_cc.learn.importance_change import ChannelImportance, ImportanceChange
-from agilenn_cc.learn.joint import build_split, deployable, ends_rectified
+from agilenn_cc.learn.joint import build_split, deployable, joint_variables
 from agilenn_cc.learn.losses import combination_weight
+from agilenn_cc.learn.networks import ends_rectified
 from agilenn_cc.learn.optimisers import Optimiser, make_optimiser
 from agilenn_cc.learn.options import TrainingOptions
 from agilenn_cc.learn.progress import (
@@ -210,7 +211,7 @@ class _Training:
                     training.optimizer,
                     training.learning_rate,
                     training.epochs,
-                    networks.trainable_variables(),
+                    joint_variables(networks, reference, training.adapter),
                 ),
                 auditor,
                 data.train,

@@ -345,6 +345,14 @@ class TrainingSpec(Section):
             "Weight of the local net's own cross-entropy, so that its answer alone means something."
         ),
     )
+    adapter: Literal["trained", "frozen"] = Field(
+        "trained",
+        description=(
+            "Whether joint training also moves the 1x1 convolution between the features and the "
+            "reference; frozen, as in the paper, important features stay in the channels that the "
+            "reference reads them from."
+        ),
+    )
     reference_loss: _Weight = Field(
         0.3,
         description=(
