@@ -9,12 +9,15 @@ from agilenn_cc.errors import AgilennError
 from agilenn_cc.learn.attribution import (
     GradientSaliency,
     IntegratedGradients,
+    TwoPointGradients,
+    attribute,
     attribution_names,
     channel_importance,
     label_output,
     make_attribution,
 )
 from agilenn_cc.learn.backend import Tensor, keras, tf
+from agilenn_cc.learn.baseline import FeatureBaseline
 
 WEIGHTS = np.array([[2.0, -1.0], [0.5, 3.0], [-4.0, 1.0]], dtype=np.float32)
 FEATURES = np.random.default_rng(1).uniform(0, 3, (4, 2, 2, 3)).astype(np.float32)
@@ -104,3 +107,68 @@ def test_registry_knows_the_built_in_ones_and_proposes_the_nearest() -> None:
     hint = caught.value.diagnostics[0].hint
     assert hint is not None
     assert "integrated-gradients" in hint
+
+
+@pytest.mark.parametrize("first_order", [False, True])
+def test_two_points_of_a_cubic_network_follow_the_trapezoid_rule(first_order: bool) -> None:
+    # From 1 to x the mean of 3 x^2 at both ends is 3 (1 + x^2) / 2.
+    attribution = TwoPointGradients(1.0, first_order)
+    found, logits = attribution.with_logits(cubic, tf.constant(FEATURES), LABELS)
+    weights = WEIGHTS[:, LABELS.numpy()].T[:, None, None, :]
+    expected = (FEATURES - 1) * weights * 3 * (1 + FEATURES**2) / 2
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(logits.numpy(), cubic(tf.constant(FEATURES)).numpy())
+
+
+@pytest.mark.parametrize("baseline", [0.0, (0.1, 0.5, 2.0)])
+def test_cached_baseline_gradients_are_those_of_each_sample(
+    baseline: float | tuple[float, ...],
+) -> None:
+    network, begin = smooth_network(), tf.constant(baseline)
+    cached, uncached = TwoPointGradients(begin), TwoPointGradients(begin)
+    cached.prepare(network, (2, 2, 3), 2)
+    arguments = (network, tf.constant(FEATURES), LABELS)
+    np.testing.assert_allclose(cached(*arguments), uncached(*arguments), atol=1e-6)
+
+
+def test_cached_gradients_follow_a_baseline_that_moved() -> None:
+    network, begin = smooth_network(), tf.Variable([0.0, 0.0, 0.0])
+    attribution = TwoPointGradients(begin)
+    attribution.prepare(network, (2, 2, 3), 2)
+    begin.assign([1.0, 2.0, 3.0])
+    attribution.prepare(network, (2, 2, 3), 2)
+    arguments = (network, tf.constant(FEATURES), LABELS)
+    expected = TwoPointGradients(tf.constant([1.0, 2.0, 3.0]))(*arguments)
+    np.testing.assert_allclose(attribution(*arguments), expected, atol=1e-6)
+
+
+def test_one_baseline_a_channel_is_complete() -> None:
+    network, begin = smooth_network(), tf.constant([0.1, 0.5, 2.0])
+    features = tf.constant(FEATURES)
+    total = tf.reduce_sum(IntegratedGradients(200, begin)(network, features, LABELS), [1, 2, 3])
+    at_baseline = label_output(network(tf.zeros_like(features) + begin), LABELS)
+    expected = label_output(network(features), LABELS) - at_baseline
+    np.testing.assert_allclose(total.numpy(), expected.numpy(), atol=1e-4)
+
+
+def test_logits_come_with_any_attribution() -> None:
+    network, features = smooth_network(), tf.constant(FEATURES)
+    for name in attribution_names():
+        found, logits = attribute(make_attribution(name, 3), network, features, LABELS)
+        assert found.shape == FEATURES.shape
+        np.testing.assert_allclose(logits.numpy(), network(features).numpy(), atol=1e-6)
+
+
+def test_the_mean_baseline_is_the_mean_of_each_channel_as_the_extractor_is_now() -> None:
+    inputs = keras.Input((1, 2, 1))
+    layer = keras.layers.Conv2D(2, 1, use_bias=False)
+    extractor = keras.Model(inputs, layer(inputs))
+    layer.set_weights([np.array([[[[1.0, -2.0]]]], np.float32)])
+    images = np.array([[[[128], [192]]], [[[0], [128]]]], np.uint8)  # 0, 1/2; -1, 0
+    baseline = FeatureBaseline("mean", extractor, images)
+    baseline.refresh()
+    np.testing.assert_allclose(baseline.value.numpy(), [-0.125, 0.25])
+    layer.set_weights([np.array([[[[4.0, 0.0]]]], np.float32)])
+    baseline.refresh()
+    np.testing.assert_allclose(baseline.value.numpy(), [-0.5, 0.0])
+    assert FeatureBaseline("zero", extractor, images).value == 0.0

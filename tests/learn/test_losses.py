@@ -70,3 +70,19 @@ def test_losses_move_the_right_way() -> None:
             )
         raw.assign_sub(0.05 * tape.gradient(loss, raw))
     assert float(loss) < 0.02
+
+
+def test_descending_order_loss_is_the_squared_distance_to_the_sorted_importance() -> None:
+    # The first row is in order; the second becomes .4 .3 .2 .1: off by .2, 0 and .2.
+    np.testing.assert_allclose(losses.descending(IMPORTANCE).numpy(), [0.0, 0.04 + 0.04], atol=1e-6)
+
+
+def test_ranking_loss_counts_every_top_channel_that_another_outranks_by_its_ratio() -> None:
+    importance = tf.constant([[0.4, 0.3, 0.2, 0.1], [0.05, 0.15, 0.6, 0.2]])
+    least = losses.LEAST_IMPORTANCE
+    found = losses.ranking(importance, 2).numpy()
+    expected = math.log((0.6 + least) / (0.05 + least)) + math.log((0.6 + least) / (0.15 + least))
+    np.testing.assert_allclose(found, [0.0, expected], rtol=1e-5)
+    # A margin of .2 against the share of .25 asks for 1.8 times .2: .4 has it, .3 has not.
+    found = losses.ranking(importance, 2, margin=0.2).numpy()
+    assert found[0] == pytest.approx(math.log(1.8 * (0.2 + least) / (0.3 + least)), rel=1e-5)
