@@ -40,7 +40,7 @@ def indices_at_each_rate(graph, images):
     ("seed", "kernels", "text"),
     [
         (12, None, b"kStepped = true"),
-        (16, None, b"kStepped = false"),
+        (8, None, b"kStepped = false"),
         (7, "portable", b"quantise_row<"),
     ],
 )
