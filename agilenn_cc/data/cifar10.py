@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import tarfile
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
 
-from agilenn_cc.data.download import Archive, fetch
-from agilenn_cc.data.pixels import ArrayPixels, BlobPixels
+from agilenn_cc.data.cifar_binary import CifarBinary, Layout
+from agilenn_cc.data.download import Archive
+from agilenn_cc.data.pixels import BlobPixels
 from agilenn_cc.data.source import RawDataset, Records, Request
 
 CLASSES = (
@@ -32,111 +29,37 @@ OFFICIAL = Archive(
     "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
     "cifar-10-binary.tar.gz",
 )
-_FOLDER = "cifar-10-batches-bin"
-_TRAIN_BATCHES = tuple(f"data_batch_{number}.bin" for number in range(1, 6))
-_TEST_BATCH = "test_batch.bin"
-_RECORD = 1 + 3 * 32 * 32
 _BLOBS = ("cifar10_jpeg_train.npz", "cifar10_jpeg_test.npz")
 
 
-class Cifar10:
-    """60,000 colour images of 32x32 in ten classes, 10,000 of them for testing.
+class Cifar10(CifarBinary):
+    """60,000 colour images of 32x32 in ten classes, 10,000 of them for testing."""
 
-    Looks at `dataset.path`, then in the folder that AGILENN_DATA names, then downloads.
-    """
+    layout = Layout(
+        title="CIFAR-10",
+        classes=CLASSES,
+        folder="cifar-10-batches-bin",
+        train_files=tuple(f"data_batch_{number}.bin" for number in range(1, 6)),
+        test_file="test_batch.bin",
+        label_bytes=1,
+    )
+    forms = (
+        f"{OFFICIAL.file_name}, its unpacked folder, or a folder with {_BLOBS[0]} and {_BLOBS[1]}"
+    )
 
     def __init__(self, archive: Archive = OFFICIAL) -> None:
-        self.archive = archive
+        super().__init__(archive)
 
-    def classes(self, request: Request) -> tuple[str, ...]:
-        """Return the ten names in the order of the labels."""
-        return CLASSES
-
-    def load(self, request: Request) -> RawDataset:
-        """Return the records of whichever format is found."""
-        if request.config.path is not None:
-            path = request.resolve(request.config.path)
-            raw = _load_from(path, request)
-            if raw is None:
-                state = "holds no CIFAR-10" if path.exists() else "does not exist"
-                raise request.error(
-                    "path",
-                    f"{path} {state}",
-                    f"name {OFFICIAL.file_name}, its unpacked folder, a folder with "
-                    f"{_BLOBS[0]} and {_BLOBS[1]}, or remove `path` to download it",
-                    "data.missing",
-                )
-            return raw
-        folder = os.environ.get("AGILENN_DATA")
-        raw = _load_from(Path(folder).expanduser(), request) if folder else None
-        return raw or _load_tar(fetch(self.archive, request), request)
+    def find(self, path: Path, request: Request) -> RawDataset | None:
+        """Load from a file or folder, also from the pair of JPEG-blob archives."""
+        if path.name in _BLOBS and path.is_file():
+            return _load_blobs(path.parent, request)
+        if all((path / name).is_file() for name in _BLOBS):
+            return _load_blobs(path, request)
+        return super().find(path, request)
 
 
 CIFAR10 = Cifar10()
-
-
-def _load_from(path: Path, request: Request) -> RawDataset | None:
-    """Load from a file or folder, None if it holds no CIFAR-10."""
-    if path.is_file():
-        if path.suffix == ".npz":
-            return _load_blobs(path.parent, request) if path.name in _BLOBS else None
-        return _load_tar(path, request) if path.name.endswith((".tar.gz", ".tgz", ".tar")) else None
-    if all((path / name).is_file() for name in _BLOBS):
-        return _load_blobs(path, request)
-    for folder in (path, path / _FOLDER):
-        if (folder / _TEST_BATCH).is_file():
-            return _load_batches(partial(_read_file, request, folder), request)
-    archive = path / OFFICIAL.file_name
-    return _load_tar(archive, request) if archive.is_file() else None
-
-
-def _read_file(request: Request, folder: Path, name: str) -> bytes:
-    file = folder / name
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        message = f"{file} cannot be read: {error.strerror}"
-        raise request.error("path", message, "unpack the archive anew", "data.missing") from None
-
-
-def _load_tar(file: Path, request: Request) -> RawDataset:
-    try:
-        with tarfile.open(file) as tar:
-            members = {Path(member.name).name: member for member in tar if member.isfile()}
-
-            def read(name: str) -> bytes:
-                stream = tar.extractfile(members[name])
-                return stream.read() if stream else b""
-
-            return _load_batches(read, request)
-    except (OSError, EOFError, KeyError, tarfile.TarError) as error:
-        message = f"{file} is not the CIFAR-10 binary archive: {error}"
-        hint = f"get it from {OFFICIAL.url} (the binary version)"
-        raise request.error("path", message, hint, "data.corrupt") from None
-
-
-def _load_batches(read: Callable[[str], bytes], request: Request) -> RawDataset:
-    train = []
-    for number, name in enumerate(_TRAIN_BATCHES, start=1):
-        train.append(read(name))
-        request.progress("reading CIFAR-10", number, len(_TRAIN_BATCHES) + 1)
-    test = read(_TEST_BATCH)
-    request.progress("reading CIFAR-10", len(_TRAIN_BATCHES) + 1, len(_TRAIN_BATCHES) + 1)
-    return RawDataset(CLASSES, _records(b"".join(train), request), _records(test, request))
-
-
-def _records(data: bytes, request: Request) -> Records:
-    """Read records of one label byte and 3,072 pixels, planar, red first."""
-    if not data or len(data) % _RECORD:
-        message = f"a CIFAR-10 batch is damaged: {len(data)} bytes are no whole records"
-        raise request.error("path", message, "get the archive anew", "data.corrupt")
-    rows = np.frombuffer(data, np.uint8).reshape(-1, _RECORD)
-    labels = rows[:, 0].astype(np.int64)
-    if labels.max() >= len(CLASSES):
-        message = f"a CIFAR-10 batch holds the label {labels.max()}"
-        raise request.error("path", message, "get the binary version of CIFAR-10", "data.corrupt")
-    images = np.ascontiguousarray(rows[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
-    return Records(labels, ArrayPixels(images))
 
 
 def _load_blobs(folder: Path, request: Request) -> RawDataset:
