@@ -8,6 +8,7 @@ from pathlib import Path
 from agilenn_cc.errors import AgilennError, ExitCode
 from agilenn_cc.resources import templates_dir
 from agilenn_cc.targets import Target
+from agilenn_cc.targets.model import CONSOLE_PRIORITY, LINK_PRIORITY
 
 from .layout import linker_script
 from .meta import DeploymentMeta
@@ -119,4 +120,6 @@ def _board_config(target: Target) -> bytes:
             ("LINK_TX_DMA", dma.tx.irq),
             ("CONSOLE", fixed[console.instance].irq),
         ),
+        link_priority=LINK_PRIORITY,
+        console_priority=CONSOLE_PRIORITY,
     )

@@ -50,7 +50,8 @@ def build_elf(
 
     A project that STM32CubeIDE does not know (no .cproject) is built by its CMake description.
 
-    Beside it lie the map file and, per object, its stack usage (`.su`). The ELF holds no path of
+    Beside it lie the map file and, per object, its call graph with stack frames (`.ci`, from a
+    compiler that can write it: GCC 10) or its stack usage (`.su`). The ELF holds no path of
     this machine. `extra_flags` go to every compilation. Raises RegionOverflowError if the program
     is larger than a memory region, AgilennError (external) if the toolchain is missing or reports
     another error.
@@ -68,7 +69,8 @@ def build_elf(
         object_file.parent.mkdir(parents=True, exist_ok=True)
         # The IDE's folder would stand in the debug information; an empty one does instead.
         anonymous = f"-ffile-prefix-map={project_dir}=."
-        _run((*command, *extra_flags, anonymous, "-o", str(object_file)), project_dir)
+        flags = (*extra_flags, *_call_graph_flags(), anonymous)
+        _run((*command, *flags, "-o", str(object_file)), project_dir)
         objects.append(str(object_file))
     elf = out_dir / f"{commands.project}.elf"
     map_file = f"-Wl,-Map={elf.with_suffix('.map')}"
@@ -91,7 +93,8 @@ def _build_by_cmake(
             hint="type: apt-get install --no-install-recommends cmake make g++",
         )
     # The environment's flags come first, so that they cannot undo the project's own.
-    environment = {**os.environ, "CXXFLAGS": " ".join(extra_flags)}
+    flags = (*extra_flags, *(_call_graph_flags() if cross else ()))
+    environment = {**os.environ, "CXXFLAGS": " ".join(flags)}
     source = ("-S", str(project_dir), "-B", str(out_dir), f"-DCMAKE_BUILD_TYPE={configuration}")
     _run(("cmake", *source, *cross), project_dir, environment)
     _run(("cmake", "--build", str(out_dir)), project_dir, environment)
@@ -106,6 +109,20 @@ def _require_toolchain() -> None:
             "arm-none-eabi-g++ is not installed",
             hint=_INSTALL,
         )
+
+
+@cache
+def _call_graph_flags() -> tuple[str, ...]:
+    """Return what makes the compiler write the call graph; nothing if it cannot."""
+    flag = "-fcallgraph-info=su"
+    if which("arm-none-eabi-g++") is None:
+        return ()
+    asked = subprocess.run(
+        ("arm-none-eabi-g++", flag, "-E", "-x", "c++", os.devnull),
+        capture_output=True,
+        check=False,
+    )
+    return (flag,) if asked.returncode == 0 else ()
 
 
 @cache

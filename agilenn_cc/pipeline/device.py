@@ -25,6 +25,7 @@ from agilenn_cc.render import human_bytes
 from agilenn_cc.serve.protocol import HEADER_BYTES
 from agilenn_cc.spec import Spec
 from agilenn_cc.targets import Target
+from agilenn_cc.verify.stack_bound import check_reserve, stack_bound, write_bound
 
 ELF_NAME = "firmware.elf"
 
@@ -44,9 +45,10 @@ class CompileOptions:
 
 @dataclass(frozen=True)
 class Firmware:
-    """A compiled program, its project's files, and (once linked) its ELF with a key for caches."""
+    """A compiled program, its project's files, the board, and a key for caches."""
 
     program: Program
+    target: Target
     files: Mapping[str, bytes]
     key: str
 
@@ -98,15 +100,15 @@ def emit_firmware(
         codec_tables=codec_tables,
     )
     files = emit_project(program, meta, target)
-    return Firmware(program, files, digest_files(files))
+    return Firmware(program, target, files, digest_files(files))
 
 
 def link_firmware(firmware: Firmware, cache: Cache) -> tuple[Path, bool]:
     """Build the project's Release configuration; return the ELF and whether it was cached.
 
     Raises:
-        AgilennError: exit code 5 if it does not fit the board, 7 if arm-none-eabi-gcc is missing
-            or fails.
+        AgilennError: exit code 5 if it does not fit the board or its stack, 4 if its stack has no
+            bound, 7 if arm-none-eabi-gcc is missing or fails.
     """
 
     def produce(folder: Path) -> None:
@@ -115,9 +117,13 @@ def link_firmware(firmware: Firmware, cache: Cache) -> tuple[Path, bool]:
             elf = build_elf(folder / "project", out_dir=folder / "out")
         except RegionOverflowError as error:
             raise _does_not_fit(error, firmware.program) from error
-        elf.rename(folder / ELF_NAME)
+        elf = elf.rename(folder / ELF_NAME)
+        if not firmware.target.mcu.native:
+            bound = stack_bound(elf, folder / "out", firmware.target)
+            check_reserve(bound)
+            write_bound(bound, elf)
 
-    key = digest({"files": firmware.key, "code": digest_rooms("emit")})
+    key = digest({"files": firmware.key, "code": digest_rooms("emit", "verify")})
     entry, cached = cache.get("link", key, produce)
     return entry / ELF_NAME, cached
 

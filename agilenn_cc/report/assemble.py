@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from agilenn_cc import passes
 from agilenn_cc.passes import Program
-from agilenn_cc.report.schema import Device, Instructions, LayerCost, RamPart, RegionUse
+from agilenn_cc.report.schema import (
+    Device,
+    Instructions,
+    LayerCost,
+    RamPart,
+    RegionUse,
+    StackPart,
+)
 from agilenn_cc.report.sizes import elf_sizes, symbol_value
 from agilenn_cc.targets import Target
 from agilenn_cc.verify.elf import ElfMeasurement
+from agilenn_cc.verify.stack_bound import StackBound, load_bound
 
 PHASES = ("extractor", "local", "quantise", "encode")
 
@@ -32,12 +41,15 @@ def device_section(
     )
     choices = {choice.layer: dict(choice.instructions) for choice in program.choices}
     functions = {stage.name: stage.function for stage in program.stages}
+    bound = load_bound(elf)
     return Device(
         flash=sizes.flash,
         ram=ram,
         ram_parts=parts,
         input_frame=frame,
         stack=None if run is None else run.stack_bytes,
+        stack_bound=None if bound is None else bound.bytes,
+        stack_parts=() if bound is None else tuple(_stack_parts(bound)),
         stack_reserved=stack,
         regions=tuple(RegionUse(name=n, used=u, size=s) for n, u, s in sizes.regions),
         instructions=None if run is None else _instructions(run),
@@ -46,6 +58,11 @@ def device_section(
             for cost in program.layers
         ),
     )
+
+
+def _stack_parts(bound: StackBound) -> Iterator[StackPart]:
+    yield from (StackPart(name=s.function, bytes=s.bytes) for s in bound.chain if s.bytes)
+    yield from (StackPart(name=f"interrupt, {v.name}", bytes=v.bytes) for v in bound.levels)
 
 
 def _instructions(run: ElfMeasurement) -> Instructions:

@@ -63,15 +63,22 @@ def _layer_instructions(device: Device, layer: LayerCost) -> str:
 
 def _run_lines(device: Device) -> Iterator[str]:
     counts = device.instructions
-    reserved = human_bytes(device.stack_reserved)
+    yield f"stack           {_stack(device)}"
     if counts is None or device.stack is None:
-        yield f"stack           {reserved} reserved"
         yield "instructions    not counted: the emulator does not know this board"
         return
-    yield f"stack           {human_bytes(device.stack)} of {reserved} used at its deepest"
     yield f"instructions    {_count(counts.total)} for one inference"
     for phase in ("extractor", "local", "quantise", "encode"):
         yield f"  {phase:<13} {_count(getattr(counts, phase))}"
+
+
+def _stack(device: Device) -> str:
+    parts = [f"{human_bytes(device.stack_reserved)} reserved"]
+    if device.stack_bound is not None:
+        parts.append(f"{human_bytes(device.stack_bound)} at most by analysis")
+    if device.stack is not None:
+        parts.append(f"{human_bytes(device.stack)} seen in the emulator")
+    return ", ".join(parts)
 
 
 def _estimate_lines(report: Report) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import pairwise
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Final, Literal, TypeVar
 
 from pydantic import ConfigDict, Field, model_validator
 from typing_extensions import Self
@@ -27,6 +27,10 @@ from .parts import (
 )
 
 _T = TypeVar("_T")
+
+# Bytes of the link must not be lost; the console may wait. SysTick has 0, the most urgent.
+LINK_PRIORITY: Final = 4
+CONSOLE_PRIORITY: Final = 12
 
 
 class Mcu(Frozen):
@@ -198,6 +202,18 @@ class Target(Frozen):
             return ()
         fpu = (f"-mfpu={self.fpu}",) if self.fpu else ()
         return (f"-mcpu={self.cpu}", *fpu, f"-mfloat-abi={self.float_abi}", "-mthumb")
+
+    @property
+    def interrupt_priorities(self) -> dict[int, int]:
+        """Priorities (0 most urgent) that the firmware gives its interrupts, by position."""
+        priorities: dict[int, int] = {}
+        if self.link_wires is not None:
+            link = self.mcu.uarts[self.link_wires.instance]
+            numbers = [link.irq, *((link.dma.rx.irq, link.dma.tx.irq) if link.dma else ())]
+            priorities |= dict.fromkeys(numbers, LINK_PRIORITY)
+        if self.console_wires is not None:
+            priorities[self.mcu.uarts[self.console_wires.instance].irq] = CONSOLE_PRIORITY
+        return priorities
 
     def region_for(self, use: Use) -> Region:
         """Return the region for a use; bulk falls back to data, fast code to code."""

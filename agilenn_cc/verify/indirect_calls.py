@@ -24,15 +24,15 @@ def indirect_calls(caller: str, *targets: str) -> IndirectCalls:
     return IndirectCalls(re.compile(caller), re.compile("|".join(targets)))
 
 
-_LINK = r".*(EspAt|NoLink)::(poll|up|ready|send|held|wait)\("
+_LINK = r".*(EspAt|NoLink)::(poll|up|ready|send|held|wait)\(|__cxa_pure_virtual$"
 _UART = r"board::LinkUart::(set_baud|send|sending|receive|wait)\("
 _CLOCK = r"board::now_us\("
 _SINK = r"agilenn::Engine::take_fragment\("
 
 FIRMWARE: Final = (
-    indirect_calls(r"Reset_Handler$", r"_GLOBAL__sub_I_"),
+    indirect_calls(r"Reset_Handler$|\(anonymous namespace\)::run\(", r"_GLOBAL__sub_I_"),
     indirect_calls(r"Default_Handler$", r"agilenn_fault_entry$"),
-    indirect_calls(r"main$", _LINK, _CLOCK),
+    indirect_calls(r"main$|\(anonymous namespace\)::(wait_for_link|infer)\(", _LINK, _CLOCK),
     indirect_calls(r"agilenn::Engine::(?!finish)", _LINK, _CLOCK),
     indirect_calls(r"agilenn::Engine::finish", _LINK, _CLOCK, _SINK),
     indirect_calls(r"(bool |void )?agilenn::FragmentWriter<", _SINK),

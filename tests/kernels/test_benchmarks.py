@@ -23,5 +23,5 @@ def test_benchmark_networks(name, instructions, ram, flash, tmp_path):
     assert device.instructions.total <= instructions
     assert device.ram <= ram
     assert device.flash <= flash
-    # Half of the reserve is enough, so that an interrupt or an error message does no harm.
-    assert device.stack <= device.stack_reserved // 2
+    assert device.stack <= device.stack_bound == sum(part.bytes for part in device.stack_parts)
+    assert device.stack_bound <= device.stack_reserved

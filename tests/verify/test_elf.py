@@ -10,11 +10,13 @@ import pytest
 from agilenn_cc.emit import DeploymentMeta, emit_project
 from agilenn_cc.emit.firmware_build import build_elf
 from agilenn_cc.emit.writer import write_tree
+from agilenn_cc.emulator import EmulatedBoard, EspAtModule
 from agilenn_cc.ir.reference import run as run_reference
 from agilenn_cc.passes import compile as compile_program
 from agilenn_cc.targets import load_target
 from agilenn_cc.verify.elf import PHASES, measure, verify_elf
 from agilenn_cc.verify.random_networks import random_network
+from agilenn_cc.verify.stack_bound import check_reserve, stack_bound
 
 SAMPLES = 3
 
@@ -100,3 +102,20 @@ def test_counts_are_plausible_and_repeatable(built):
 def test_other_board(built, tmp_path):
     other = Built(tmp_path, seed=2, target_name="nucleo-f746zg")
     assert other.verify().mismatches == 0
+
+
+def test_the_stack_stays_below_its_bound(built):
+    bound = stack_bound(built.elf, built.elf.parent, built.target)
+    check_reserve(bound)
+    used = measure(built.elf, built.program, built.target, built.images).stack_bytes
+    # Not all interrupts come inside each other in the deepest function; but a bound far above what
+    # is seen would say little.
+    assert used <= bound.bytes < 2 * used
+
+
+def test_interrupts_have_the_priorities_that_the_bound_assumes(built):
+    board = EmulatedBoard(built.elf, built.target, EspAtModule(None))
+    board.run(seconds=0.02)
+    for position, priority in built.target.interrupt_priorities.items():
+        register = board.cpu.read(0xE000E400 + position, 1)[0]
+        assert register >> 4 == priority

@@ -12,7 +12,6 @@ namespace {
 using stm32::Usart;
 
 constexpr uint32_t kRingBytes = 512;  // two lines of the greatest length; a power of two
-constexpr uint32_t kPriority = 12;
 constexpr uint32_t kPollLimit = 2'000'000;  // more than a character takes at 216 MHz
 
 volatile char ring[kRingBytes];  // volatile: a character is written before `head` announces it
@@ -32,7 +31,7 @@ void start_console(uint32_t clock_hz) {
     }
     stm32::set_bits(port().cr1, Usart::kTransmitter);
     stm32::set_bits(port().cr1, Usart::kEnable);
-    enable_interrupt(config::kConsole.irq, kPriority);
+    enable_interrupt(config::kConsole.irq, config::kConsolePriority);
     started = true;
 }
 

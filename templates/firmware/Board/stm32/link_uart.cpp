@@ -13,7 +13,6 @@ namespace {
 using namespace stm32;
 
 constexpr uint32_t kRingBytes = 1024;  // 5 ms at 2 Mbaud; a power of two
-constexpr uint32_t kPriority = 4;
 constexpr uint32_t kPollLimit = 200'000;
 
 BOARD_DMA_BSS uint8_t ring[kRingBytes];
@@ -41,9 +40,9 @@ bool LinkUart::start(uint32_t clock_hz) {
         return false;
     }
     enable_port();
-    enable_interrupt(config::kLinkUart.irq, kPriority);
-    enable_interrupt(config::kLinkDma.rx.irq, kPriority);
-    enable_interrupt(config::kLinkDma.tx.irq, kPriority);
+    enable_interrupt(config::kLinkUart.irq, config::kLinkPriority);
+    enable_interrupt(config::kLinkDma.rx.irq, config::kLinkPriority);
+    enable_interrupt(config::kLinkDma.tx.irq, config::kLinkPriority);
     return true;
 }
 
