@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,3 +26,12 @@ class TrainingOptions:
     strategy: str = "none"
     on_batch: BatchCallback | None = None
     on_resume: ResumeCallback | None = None
+
+
+def worker_index() -> int:
+    """Return this process's number in the cluster that TF_CONFIG names; 0 where it names none."""
+    try:
+        task = json.loads(os.environ.get("TF_CONFIG") or "{}")["task"]
+        return int(task["index"])
+    except (ValueError, KeyError, TypeError):
+        return 0

@@ -70,10 +70,9 @@ def replicas(strategy: Strategy | None) -> int:
     return 1 if strategy is None else int(strategy.num_replicas_in_sync)
 
 
-def worker(strategy: Strategy | None) -> int:
-    """Return the number of this process among the workers of a cluster; 0 without one."""
-    resolver = None if strategy is None else strategy.cluster_resolver
-    return int(resolver.task_id or 0) if resolver is not None else 0
+def cluster_failed(error: Exception) -> AgilennError:
+    """Return what to tell when another worker is gone (exit 7)."""
+    return _cluster(ExitCode.EXTERNAL, f"another worker failed: {error}".splitlines()[0])
 
 
 def synchronise_batch_norm(models: Iterable[Model], strategy: Strategy | None) -> None:
