@@ -9,6 +9,7 @@ import pytest
 
 from agilenn_cc.learn.joint import build_split
 from agilenn_cc.learn.principal_components import initialise, principal_components
+from agilenn_cc.learn.standardise import Standardisation
 from agilenn_cc.spec import Spec
 
 TEXT = """
@@ -53,6 +54,20 @@ def test_the_extractor_is_the_projection(make_spec: Callable[..., Spec], trainin
     got = extractor(values, training=training).numpy().reshape(-1, 4)
     # Channel 0 stays on the device; the remote net gets components 1 to 3 again.
     np.testing.assert_allclose(got, projected[:, [0, 0, 1, 2]], atol=2e-4)
+
+
+def test_standardised_pixels_have_components_of_their_own(make_spec: Callable[..., Spec]) -> None:
+    spec = make_spec("network.extractor=conv 5 2x2 /2", "split.top=1", text=TEXT)
+    raw = np.clip(images() * 20 + 90, 0, 255).astype(np.uint8)
+    standardisation = Standardisation.of(raw)
+    extractor = build_split(spec, 10, standardisation).extractor
+    pixels = (raw.astype(np.float32) - 128) / 128
+    initialise(extractor, spec, pixels)
+    data = blocks(standardisation.scale[0] * pixels + standardisation.offset[0]).astype(np.float64)
+    found, variances = principal_components(data, 4)
+    projected = (data - data.mean(axis=0)) @ found / np.sqrt(variances[0])
+    got = extractor(pixels, training=False).numpy().reshape(-1, 5)
+    np.testing.assert_allclose(got[:, 1:], projected, atol=2e-3)
 
 
 def test_blocks_are_rebuilt_from_what_is_sent(make_spec: Callable[..., Spec]) -> None:

@@ -13,10 +13,12 @@ from agilenn_cc.learn.backend import tf
 from agilenn_cc.learn.quantiser import (
     hard_indices,
     initial_levels,
+    ordered_levels,
     quantise,
     sigma_at,
     soft_quantise,
     spread,
+    zero_index,
 )
 from agilenn_cc.learn.split_model import nearest_level
 
@@ -72,14 +74,51 @@ def test_initial_levels_find_the_clusters_of_rectified_values() -> None:
     assert found[0] == 0.0
 
 
+def test_initial_levels_of_a_transform_are_around_zero() -> None:
+    random = np.random.default_rng(0)
+    values = random.laplace(0.0, 1.0, 20_000)
+    found = initial_levels(values, 7, rectified=False)
+    assert found[3] == 0.0
+    np.testing.assert_allclose(found, -found[::-1], atol=0.3)
+    # No other set of this form is much better: Lloyd's condition holds for all but the zero.
+    cell = nearest_level(values, found)
+    means = np.array([values[cell == index].mean() for index in range(7)])
+    np.testing.assert_allclose(np.delete(found, 3), np.delete(means, 3), atol=0.02)
+
+
 @given(
-    st.lists(st.floats(-5, 6, width=32), min_size=1, max_size=60),
+    st.lists(st.floats(-5, 6, width=32), max_size=60),
     st.integers(min_value=2, max_value=16),
+    st.booleans(),
 )
-def test_initial_levels_ascend_strictly(values: list[float], count: int) -> None:
-    found = initial_levels(np.array(values), count)
+def test_initial_levels_ascend_strictly_with_zero_in_place(
+    values: list[float], count: int, rectified: bool
+) -> None:
+    if rectified:
+        values = [abs(value) for value in values]
+    found = initial_levels(np.array(values), count, rectified)
     assert found.shape == (count,)
     assert (np.diff(found) > 0).all()
+    assert found[zero_index(rectified, count)] == 0.0
+
+
+@given(
+    st.lists(st.floats(-5, 6, width=32), min_size=2, max_size=16),
+    st.booleans(),
+)
+def test_trained_levels_keep_their_zero(levels: list[float], rectified: bool) -> None:
+    found = ordered_levels(tf.constant(levels, tf.float32), rectified).numpy()
+    zero = zero_index(rectified, len(levels))
+    assert found[zero] == 0.0
+    assert (np.diff(found) >= 0).all()
+    apart = spread(found, zero=zero)
+    assert apart[zero] == 0.0
+    assert (np.diff(apart) > 0).all()
+    # Where nothing is in the way of the zero, nothing else moves.
+    kept = [level for level in sorted(levels) if abs(level) > 1e-3]
+    below = [level for level in kept if level < 0]
+    if len(kept) == len(levels) - 1 == len(below) + len(levels) - 1 - zero:
+        np.testing.assert_allclose(np.delete(found, zero), kept, rtol=1e-6)
 
 
 def test_spread_separates_equal_levels() -> None:

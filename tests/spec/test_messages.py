@@ -85,6 +85,16 @@ def test_all_duplicates_are_reported(wrong: Wrong, smallest: str) -> None:
             "payload: {codec: zip}",
             (7, 18, "spec.value", "`zip`", "lzw, lzw-variable, context, raw"),
         ),
+        ("payload: {rates: [2, 3]}", (7, 18, "spec.value", "finest step is 1", "[1, 1.5")),
+        ("payload: {rates: [1, 2, 2]}", (7, 18, "spec.value", "ascend", "[1, 1.5")),
+        ("payload: {rates: [1, .nan]}", (7, 18, "spec.value", "ascend", "")),
+        ("payload: {rates: [1, 17]}", (7, 18, "spec.value", "above 16", "")),
+        ("payload: {rates: []}", (7, 18, "spec.value", "1 to 8", "")),
+        ("payload: {rates: 2}", (7, 18, "spec.value", "list of numbers", "")),
+        ("payload: {rates: [1, x]}", (7, 18, "spec.value", "list of numbers", "")),
+        ("training: {rate_loss: -1}", (7, 23, "spec.value", "at least 0", "")),
+        ("training: {channel_dropout: 1}", (7, 29, "spec.value", "less than 1", "")),
+        ("  init: pac", (7, 9, "spec.value", "`pac`", "`pca`")),
         ("payload: {fragment: 2 KiB}", (7, 21, "spec.value", "1400 bytes", "")),
         ("training: {optimizer: adma}", (7, 23, "spec.value", "`adma`", "`adam`")),
         ("training: {learning_rate: fast}", (7, 27, "spec.value", "number", "")),
@@ -301,3 +311,27 @@ def test_overrides(
     assert (diagnostic.where.line, diagnostic.where.column) == (1, column)
     assert diagnostic.where.text == override
     assert hint in (diagnostic.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("extractor", "top", "words"),
+    [
+        ("conv 8 4x4 /4 relu6", 2, "no activation, not with `conv 8 4x4 /4 relu6`"),
+        ("conv 8 4x4 /2", 2, "kernel and stride equal"),
+        ("dw 4x4 /4", 2, "block convolution"),
+        ("conv 24 4x4 /4", 2, "22 principal components, but a block has 16"),
+        ("conv 24 4x4 /4", 20, "20 principal components, but a block has 16"),
+    ],
+)
+def test_principal_components_need_a_linear_block_convolution(
+    wrong: Wrong, extractor: str, top: int, words: str
+) -> None:
+    text = (
+        "name: demo\ndataset: {name: digits, image: 8x8x1}\nnetwork:\n"
+        f"  init: pca\n  extractor: |\n    {extractor}\nsplit: {{top: {top}}}\n"
+    )
+    found = [d for d in wrong(text) if "principal" in d.message or "pca" in d.message]
+    assert len(found) == 1
+    assert words in found[0].message
+    assert found[0].where is not None
+    assert found[0].where.line == 4
