@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -29,14 +29,40 @@ CODEC_IDS: Mapping[str, int] = MappingProxyType(
 
 
 @dataclass(frozen=True)
+class Rate:
+    """What one rate of the quantiser means to the server.
+
+    `levels`: the codebook, ascending. `modal_levels`: for each sent channel the index that training
+    saw most often; it stands in for lost symbols.
+    """
+
+    levels: tuple[float, ...]
+    modal_levels: tuple[int, ...]
+
+    def check(self, levels: int, channels: int) -> None:
+        """Raise `ValueError` unless there are that many levels, which ascend, and channels."""
+        for condition, what in (
+            (len(self.levels) == levels, "all rates have as many levels"),
+            (list(self.levels) == sorted(self.levels), "the levels must ascend"),
+            (bool(np.isfinite(self.levels).all()), "the levels must be finite"),
+            (len(self.modal_levels) == channels, "one modal level for each channel"),
+            (
+                all(0 <= level < levels for level in self.modal_levels),
+                "a modal level is outside the codebook",
+            ),
+        ):
+            if not condition:
+                raise ValueError(what)
+
+
+@dataclass(frozen=True)
 class ServerMeta:
     """The network as the server sees it; checked when it is made (`ValueError`).
 
-    `rows`, `columns`, `channels`: shape of the features that are sent. `levels`: the quantiser's
-    codebook, ascending. `modal_levels`: for each sent channel the index that training saw most
-    often; it stands in for lost symbols. `codec_tables`: what the codec was trained to, empty for
-    all but `context`. `gap_ms`: how long the server waits for the next fragment
-    before it answers from those that came.
+    `rows`, `columns`, `channels`: shape of the features that are sent. `levels`, `modal_levels`:
+    those of the finest `Rate`, 0; `coarser` are the others, 1 and on. `codec_tables`: what the
+    codec was trained to, empty for all but `context`. `gap_ms`: how long the server waits for the
+    next fragment before it answers from those that came.
     """
 
     name: str
@@ -51,6 +77,7 @@ class ServerMeta:
     port: int = 5700
     gap_ms: float = 20.0
     codec_tables: bytes = b""
+    coarser: tuple[Rate, ...] = ()
 
     def __post_init__(self) -> None:
         def demand(condition: bool, what: str) -> None:
@@ -60,13 +87,9 @@ class ServerMeta:
         demand(0 <= self.model_id < 1 << 32, "model_id must fit 32 bits")
         demand(min(self.rows, self.columns, self.channels) >= 1, "the feature shape is empty")
         demand(2 <= len(self.levels) <= 255, "there must be 2 to 255 levels")
-        demand(list(self.levels) == sorted(self.levels), "the levels must ascend")
-        demand(bool(np.isfinite(self.levels).all()), "the levels must be finite")
-        demand(len(self.modal_levels) == self.channels, "one modal level for each channel")
-        demand(
-            all(0 <= level < len(self.levels) for level in self.modal_levels),
-            "a modal level is outside the codebook",
-        )
+        demand(len(self.coarser) < 16, "there are at most 16 rates")
+        for rate in self.rates:
+            rate.check(len(self.levels), self.channels)
         demand(1 <= len(self.classes) <= 714, "an answer holds 1 to 714 classes")
         demand(self.codec in CODEC_IDS, f"unknown codec '{self.codec}'")
         fragment_decoder(self.codec_id, len(self.levels), self.codec_tables)
@@ -85,6 +108,11 @@ class ServerMeta:
         )
 
     @property
+    def rates(self) -> tuple[Rate, ...]:
+        """All rates; a request names one by its place."""
+        return (Rate(self.levels, self.modal_levels), *self.coarser)
+
+    @property
     def symbol_count(self) -> int:
         """Symbols of one inference: rows x channels x columns."""
         return self.rows * self.columns * self.channels
@@ -94,17 +122,25 @@ class ServerMeta:
         """The codec's wire id."""
         return CODEC_IDS[self.codec]
 
-    def modal_symbols(self) -> NDArray[np.uint8]:
+    def modal_symbols(self, rate: int = 0) -> NDArray[np.uint8]:
         """Return uint8 [symbol_count] in the order (y, channel, x): what fills every gap."""
-        modal = np.asarray(self.modal_levels, dtype=np.uint8)
+        modal = np.asarray(self.rates[rate].modal_levels, dtype=np.uint8)
         planes = np.broadcast_to(modal[None, :, None], (self.rows, self.channels, self.columns))
         return np.array(planes, dtype=np.uint8).reshape(-1)
 
-    def features(self, symbols: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Turn uint8 [N, symbol_count] into dequantised float32 [N, rows, columns, channels]."""
-        codebook = np.asarray(self.levels, dtype=np.float32)
+    def features(
+        self, symbols: NDArray[np.uint8], rates: NDArray[np.intp] | None = None
+    ) -> NDArray[np.float32]:
+        """Turn uint8 [N, symbol_count] into dequantised float32 [N, rows, columns, channels].
+
+        `rates` [N] are the rates of the samples, by default all 0.
+        """
+        codebooks = np.array([rate.levels for rate in self.rates], dtype=np.float32)
         planes = symbols.reshape(-1, self.rows, self.channels, self.columns)
-        return np.ascontiguousarray(codebook[planes.transpose(0, 1, 3, 2)])
+        chosen = np.zeros(len(planes), np.intp) if rates is None else rates
+        return np.ascontiguousarray(
+            codebooks[chosen[:, None, None, None], planes.transpose(0, 1, 3, 2)]
+        )
 
 
 def to_json(meta: ServerMeta, remote_graphdef: bytes) -> bytes:
@@ -116,6 +152,7 @@ def to_json(meta: ServerMeta, remote_graphdef: bytes) -> bytes:
         "features": {"rows": meta.rows, "columns": meta.columns, "channels": meta.channels},
         "levels": list(meta.levels),
         "modal_levels": list(meta.modal_levels),
+        **({"coarser": [asdict(rate) for rate in meta.coarser]} if meta.coarser else {}),
         "classes": list(meta.classes),
         "codec": {
             "name": meta.codec,
@@ -174,6 +211,13 @@ def _from_document(document: Mapping[str, Any]) -> ServerMeta:
         port=int(document["port"]),
         gap_ms=float(document["gap_ms"]),
         codec_tables=base64.b64decode(document["codec"]["tables"], validate=True),
+        coarser=tuple(
+            Rate(
+                tuple(float(level) for level in rate["levels"]),
+                tuple(int(level) for level in rate["modal_levels"]),
+            )
+            for rate in document.get("coarser", ())
+        ),
     )
 
 

@@ -17,6 +17,7 @@ EVENTS = {
     "refused_model": "datagrams refused: another model",
     "refused_version": "datagrams refused: another protocol version",
     "refused_codec": "datagrams refused: another codec",
+    "refused_rate": "datagrams refused: a rate that the network does not have",
     "refused_malformed": "datagrams refused: fields or payload contradict each other",
     "refused_overloaded": "datagrams refused: too many open requests",
     "duplicates": "fragments ignored: seen before",

@@ -19,7 +19,9 @@ HEADER_BYTES = 32
 MAX_DATAGRAM_BYTES = 1460
 MAX_FRAGMENTS = 255
 LAST_FRAGMENT = 0x01
-"""Bit 0 of the flags; the other bits are zero."""
+"""Bit 0 of the flags; bits 1 to 3 are zero."""
+RATE_SHIFT = 4
+"""Bits 4 to 7 of the flags: the rate of the quantiser."""
 
 _HEADER = struct.Struct("<2sBBIIIBBBBIHHI")
 _CRC_OFFSET = 28
@@ -41,6 +43,7 @@ class RefusalReason(IntEnum):
     OVERLOADED = 3
     VERSION = 4
     CODEC = 5
+    RATE = 6
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,11 @@ class Header:
     def is_last(self) -> bool:
         """True for the last fragment of a request."""
         return bool(self.flags & LAST_FRAGMENT)
+
+    @property
+    def rate(self) -> int:
+        """The rate of the quantiser that a request was made with; 0 is the finest."""
+        return self.flags >> RATE_SHIFT
 
 
 @dataclass(frozen=True)
@@ -124,7 +132,7 @@ def check_request(datagram: Datagram, data: bytes, total_symbols: int) -> None:
         raise ProtocolError("the payload is longer than its datagram")
     if any(data[HEADER_BYTES + header.payload_bytes :]):
         raise ProtocolError("the padding is not zero")
-    if header.flags & ~LAST_FRAGMENT:
+    if header.flags & (1 << RATE_SHIFT) - 1 & ~LAST_FRAGMENT:
         raise ProtocolError("an unknown flag is set")
     if header.fragment >= MAX_FRAGMENTS:
         raise ProtocolError("a fragment number above 254")
@@ -146,6 +154,7 @@ def pack_request(
     codec: int,
     fragments: Sequence[tuple[bytes, int]],
     classes: int,
+    rate: int = 0,
 ) -> list[bytes]:
     """Return the datagrams of one request, as the device's FragmentWriter builds them.
 
@@ -165,7 +174,7 @@ def pack_request(
             fragment=number,
             fragment_count=number + 1 if last else 0,
             argument=codec,
-            flags=LAST_FRAGMENT if last else 0,
+            flags=(LAST_FRAGMENT if last else 0) | rate << RATE_SHIFT,
             first_symbol=first_symbol,
             symbol_count=count,
         )

@@ -46,6 +46,7 @@ _REFUSAL_COUNTERS = {
     RefusalReason.OVERLOADED: "refused_overloaded",
     RefusalReason.VERSION: "refused_version",
     RefusalReason.CODEC: "refused_codec",
+    RefusalReason.RATE: "refused_rate",
 }
 
 
@@ -197,6 +198,9 @@ class Server:
             return self._refuse(address, datagram, RefusalReason.UNKNOWN_MODEL, text)
         if header.argument != self.meta.codec_id:
             return self._refuse(address, datagram, RefusalReason.CODEC, "")
+        if header.rate >= len(self.meta.rates):
+            text = f"it has rate {header.rate} of {len(self.meta.rates)}"
+            return self._refuse(address, datagram, RefusalReason.RATE, text)
         try:
             check_request(datagram, data, self.meta.symbol_count)
             symbols = self._decode(datagram.payload, header.symbol_count, header.first_symbol)
@@ -221,7 +225,8 @@ class Server:
         """Evaluate and answer the requests that are due at `now`, in batches."""
         while batch := self._sessions.take_due(now, self._options.max_batch):
             symbols: NDArray[np.uint8] = np.stack([session.symbols for session in batch])
-            logits = quantise_logits(self._evaluate(self.meta.features(symbols)))
+            rates = np.array([session.rate for session in batch])
+            logits = quantise_logits(self._evaluate(self.meta.features(symbols, rates)))
             self._counts["batches"] += 1
             for session, row in zip(batch, logits, strict=True):
                 self._finish(session, row)

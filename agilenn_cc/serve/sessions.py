@@ -44,6 +44,7 @@ class Session:
     known: NDArray[np.bool_]
     started: float
     due: float
+    rate: int = 0
     crcs: dict[int, int] = field(default_factory=dict)  # fragment number to CRC
     credit: int = 0  # bytes received and not yet answered: never send more than that
     answer: bytes | None = None
@@ -58,7 +59,7 @@ class SessionTable:
     """All sessions of a server; `counts` says what happened to fragments."""
 
     def __init__(self, meta: ServerMeta, limits: Limits) -> None:
-        self._modal = meta.modal_symbols()
+        self._modal = [meta.modal_symbols(rate) for rate in range(len(meta.rates))]
         self._limits = limits
         self._open: dict[Key, Session] = {}
         self._open_by_address: Counter[Address] = Counter()
@@ -78,13 +79,15 @@ class SessionTable:
     ) -> bytes | RefusalReason | None:
         """Take one decoded fragment; return an answer to repeat, a refusal, or None.
 
-        `symbols` (uint8) are the fragment's. A fragment number that comes again with other bytes
-        is a device that started anew: the old session is forgotten.
+        `symbols` (uint8) are the fragment's. A fragment number that comes again with other bytes,
+        or a fragment of another rate, is a device that started anew: the old session is forgotten.
         """
         header = datagram.header
         key = (address, header.device_id, header.sequence)
         old = self._open.get(key) or self._answered.get(key)
-        if old is not None and old.crcs.get(header.fragment, datagram.crc) != datagram.crc:
+        if old is not None and (
+            old.crcs.get(header.fragment, datagram.crc) != datagram.crc or old.rate != header.rate
+        ):
             self._forget(key)
             self.counts["restarted"] += 1
             old = None
@@ -93,7 +96,7 @@ class SessionTable:
         if old is not None and header.fragment in old.crcs:
             self.counts["duplicates"] += 1
             return None
-        session = old or self._begin(key, now)
+        session = old or self._begin(key, header.rate, now)
         if session is None:
             return RefusalReason.OVERLOADED
         begin = header.first_symbol
@@ -144,15 +147,16 @@ class SessionTable:
                 return
             del self._answered[key]
 
-    def _begin(self, key: Key, now: float) -> Session | None:
+    def _begin(self, key: Key, rate: int, now: float) -> Session | None:
         address = key[0]
         if (
             len(self._open) >= self._limits.max_open
             or self._open_by_address[address] >= self._limits.max_open_per_address
         ):
             return None
-        known = np.zeros(self._modal.size, dtype=np.bool_)
-        session = Session(key, self._modal.copy(), known, started=now, due=now)
+        symbols = self._modal[rate].copy()
+        known = np.zeros(symbols.size, dtype=np.bool_)
+        session = Session(key, symbols, known, started=now, due=now, rate=rate)
         self._open[key] = session
         self._open_by_address[address] += 1
         return session

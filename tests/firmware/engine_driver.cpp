@@ -318,10 +318,43 @@ void console_lines() {
     agilenn::format_banner(line, 216'000'000);
     CHECK(std::string(line) == "agilenn digits model=1a2b3c4d clock_hz=216000000\r\n");
     agilenn::format_answer(line, 12,
-                           {2, Source::kLocalDeadline, agilenn::RefusalReason::kNone, 5310, 50100});
+                           {2, Source::kLocalDeadline, agilenn::RefusalReason::kNone, 5310, 50100, 0});
     CHECK(std::string(line) ==
           "answer sequence=12 class=2 source=local-deadline device_us=5310 "
-          "total_us=50100 name=bright\r\n");
+          "total_us=50100 rate=0 name=bright\r\n");
+}
+
+// The stand-in has two rates; at rate 1 its symbols are the pixels' upper two bits.
+void the_rate_is_chosen_from_frame_to_frame() {
+    Bench b;
+    b.link.on_last = remote_says_bright;
+    CHECK(b.engine.rate() == 0 && b.infer(0xE5).rate == 0);
+    CHECK(b.engine.set_rate(1) && b.engine.rate() == 1);
+    const Answer coarse = b.infer(0xE5);
+    CHECK(coarse.source == Source::kCombined && coarse.rate == 1);
+    for (std::size_t i = 0; i < b.link.sent.size(); ++i) {
+        const bool last = i + 1 == b.link.sent.size();
+        CHECK(field(b.link.sent[i], 19, 1) == (last ? 0x11U : 0x10U));
+        CHECK(field(b.link.sent[i], 32, 1) == 0x6D);  // 3, 3, 3 in three bits each: 011 011 01
+    }
+    CHECK(!b.engine.set_rate(2) && b.engine.rate() == 1);
+    CHECK(b.engine.set_rate(0) && b.infer(0xE5).rate == 0);
+    CHECK(field(b.link.sent[0], 19, 1) == 0);
+}
+
+void a_rate_that_is_set_in_a_frame_waits_for_the_next() {
+    Bench b;
+    b.link.on_last = remote_says_bright;
+    std::uint8_t row[8] = {};
+    b.engine.begin(++b.sequence);
+    CHECK(b.engine.set_rate(1));
+    for (int y = 0; y < 8; ++y) {
+        b.engine.push_row(row);
+        clock_us += 200;
+    }
+    CHECK(b.engine.finish().rate == 0);
+    CHECK(field(b.link.sent[0], 19, 1) >> 4 == 0);
+    CHECK(b.infer(0).rate == 1);
 }
 
 const std::map<std::string, void (*)()> kScenarios = {
@@ -340,6 +373,8 @@ const std::map<std::string, void (*)()> kScenarios = {
     SCENARIO(a_late_answer_is_not_the_next_frames),
     SCENARIO(a_held_fragment_is_left_alone),
     SCENARIO(console_lines),
+    SCENARIO(the_rate_is_chosen_from_frame_to_frame),
+    SCENARIO(a_rate_that_is_set_in_a_frame_waits_for_the_next),
 #undef SCENARIO
 };
 

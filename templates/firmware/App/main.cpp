@@ -5,6 +5,7 @@
 #include "agilenn/engine.hpp"
 #include "board.hpp"
 #include "camera.hpp"
+#include "console_input.hpp"
 #include "console_uart.hpp"
 #include "network.hpp"
 #include "sections.hpp"
@@ -68,6 +69,16 @@ void wait_for_link() {
     }
 }
 
+// A digit typed on the console chooses the rate from the next frame on; 0 sends most and is most
+// exact.
+void obey_console() {
+    for (int key = board::console_read(); key >= 0; key = board::console_read()) {
+        if (key >= '0' && key <= '9' && !engine.set_rate(static_cast<uint8_t>(key - '0'))) {
+            write_line("rate: ", "there is none of this number");
+        }
+    }
+}
+
 // Differs from start to start, because the module never answers after the same number of
 // microseconds; multiplied, so that neighbours lie far apart (Knuth's multiplicative hash).
 uint32_t varying_number() { return (board::now_us() ^ board::cycles()) * 0x9E3779B1U; }
@@ -91,6 +102,9 @@ int main() {
     }
     engine.set_sequence_base(varying_number());
     for (uint32_t sequence = 1;; ++sequence) {
+        if constexpr (agilenn::network::kRates > 1) {
+            obey_console();
+        }
         capture_frame(frame);
         const agilenn::Answer answer = infer(sequence);
 

@@ -12,6 +12,7 @@ struct Usart {
     static constexpr uint32_t kTxEmptyInterrupt = 1U << 7, kOver8 = 1U << 15;    // cr1
     static constexpr uint32_t kDmaReceive = 1U << 6, kDmaTransmit = 1U << 7;     // cr3
     static constexpr uint32_t kOverrunDisable = 0;                               // not there
+    static constexpr uint32_t kRxNotEmpty = 1U << 5;                             // sr
     static constexpr uint32_t kComplete = 1U << 6, kTxEmpty = 1U << 7;           // sr
 };
 static_assert(offsetof(Usart, gtpr) == 0x18);

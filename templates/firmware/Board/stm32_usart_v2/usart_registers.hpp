@@ -13,7 +13,7 @@ struct Usart {
     static constexpr uint32_t kDmaReceive = 1U << 6, kDmaTransmit = 1U << 7;     // cr3
     static constexpr uint32_t kOverrunDisable = 1U << 12;                        // cr3
     static constexpr uint32_t kIdle = 1U << 4, kComplete = 1U << 6;              // isr, icr
-    static constexpr uint32_t kTxEmpty = 1U << 7;                                // isr
+    static constexpr uint32_t kRxNotEmpty = 1U << 5, kTxEmpty = 1U << 7;         // isr
     static constexpr uint32_t kErrors = 0xFU;  // icr: parity, framing, noise, overrun
 };
 static_assert(offsetof(Usart, tdr) == 0x28);

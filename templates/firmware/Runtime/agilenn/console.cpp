@@ -26,6 +26,9 @@ void format_answer(char (&line)[kLineBytes], uint32_t sequence, const Answer& an
     text.add(" source=").add(describe(answer.source));
     text.add(" device_us=").add_decimal(answer.device_us);
     text.add(" total_us=").add_decimal(answer.total_us);
+    if constexpr (network::kRates > 1) {
+        text.add(" rate=").add_decimal(answer.rate);
+    }
     text.add(" name=").add(network::kClassNames[answer.class_index]);
     TextWriter(line + text.length(), 3).add("\r\n");
 }

@@ -41,13 +41,21 @@ void Engine::set_alpha_q15(uint16_t alpha_q15) {
     alpha_q15_ = alpha_q15 < kOneQ15 ? alpha_q15 : kOneQ15;
 }
 
+bool Engine::set_rate(uint8_t rate) {
+    if (rate >= network::kRates) {
+        return false;
+    }
+    rate_ = rate;
+    return true;
+}
+
 void Engine::begin(uint32_t sequence) {
     start_us_ = clock_();
     service_link();  // takes what arrived for earlier frames before the new one can be meant
-    request_ = {deployment::kModelId, device_id_, sequence_base_ + sequence};
+    request_ = {deployment::kModelId, device_id_, sequence_base_ + sequence, rate_};
     refusal_ = RefusalReason::kNone;
     offload_ = link_.up() ? Offload::kRunning : Offload::kLinkDown;
-    network::begin_frame();
+    network::begin_frame(rate_);
     if (offload_ == Offload::kRunning) {
         writer_.begin(request_, free_fragment(), take_fragment, this);
     }
@@ -81,6 +89,7 @@ Answer Engine::judge() {
     const int8_t* local = network::local_logits();
     const CombinationRule rule = {alpha_q15_, network::kLocalScaleQ24, network::kLocalZeroPoint};
     Answer answer = {};
+    answer.rate = request_.rate;
     if (offload_ == Offload::kAnswered) {
         answer.source = Source::kCombined;
         answer.class_index =

@@ -29,6 +29,7 @@ struct Answer {
     RefusalReason refusal;  // kNone unless the source is kLocalRefused
     uint32_t device_us;     // from begin() to the end of local computing
     uint32_t total_us;      // from begin() to the answer
+    uint8_t rate = 0;       // of the quantiser, whether or not the server took part
 };
 
 // Memory that the link's DMA reads: one fragment is filled while the other is sent.
@@ -50,6 +51,12 @@ class Engine {
 
     // Weight of the local answer, 0 to 32768 (Q15); from the next combination on.
     void set_alpha_q15(uint16_t alpha_q15);
+
+    // Rate of the quantiser from the next frame on, below network::kRates: 0 sends most and is most
+    // exact. False: there is no such rate, and nothing has changed.
+    bool set_rate(uint8_t rate);
+
+    uint8_t rate() const { return rate_; }
 
     // Longest time from begin() to the answer, as far as local computing leaves it. A real-time
     // system counts from the frame, therefore so does the deadline.
@@ -91,6 +98,7 @@ class Engine {
     RequestId request_ = {};
     Offload offload_ = Offload::kLinkDown;
     uint16_t alpha_q15_;
+    uint8_t rate_ = 0;
     uint32_t deadline_us_;
     uint32_t device_id_ = 0;
     uint32_t sequence_base_ = 0;

@@ -8,9 +8,10 @@
 namespace agilenn {
 
 // `Encoder` is a codec (lzw_encoder.hpp, raw_encoder.hpp, context_encoder.hpp); `kSymbolCount`
-// symbols make an inference, whose answer has `kClasses` logits. Coded bytes are written in place
+// symbols make an inference, whose answer has `kClasses` logits and which has one of `kRates`
+// rates. Coded bytes are written in place
 // behind the header of a buffer that the caller lends, so nothing is copied.
-template <class Encoder, uint32_t kSymbolCount, uint16_t kClasses>
+template <class Encoder, uint32_t kSymbolCount, uint16_t kClasses, uint8_t kRates = 1>
 class FragmentWriter {
     static_assert(kHeaderBytes + Encoder::kCapacityBytes <= kMaxDatagramBytes,
                   "a fragment must fit its datagram");
@@ -18,6 +19,7 @@ class FragmentWriter {
     static_assert(kSymbolCount >= 1, "an inference has at least one symbol");
     static_assert(kSymbolCount <= 1UL * kMaxFragments * Encoder::kLeastSymbols,
                   "the worst case needs more than 255 fragments: enlarge the fragments");
+    static_assert(kRates >= 1 && kRates <= 16, "the header has four bits for the rate");
 
   public:
     // Size of every buffer that is lent: a fragment, or a short one padded to the answer's length.
@@ -87,6 +89,14 @@ class FragmentWriter {
         encoder_.begin(buffer_ + kHeaderBytes, Encoder::kCapacityBytes, first_symbol_);
     }
 
+    uint8_t flags(bool last) const {
+        const uint8_t flag = last ? kLastFragmentFlag : 0;
+        if constexpr (kRates > 1) {
+            return static_cast<uint8_t>(flag | id_.rate << kRateShift);
+        }
+        return flag;
+    }
+
     void hand_on(bool last) {
         const uint16_t payload_bytes = encoder_.finish();
         uint16_t length_bytes = static_cast<uint16_t>(kHeaderBytes + payload_bytes);
@@ -102,7 +112,7 @@ class FragmentWriter {
             fragment_,
             static_cast<uint8_t>(last ? fragment_ + 1 : 0),
             static_cast<uint8_t>(Encoder::kCodec),
-            last ? kLastFragmentFlag : static_cast<uint8_t>(0),
+            flags(last),
             first_symbol_,
             symbol_count_,
             payload_bytes,

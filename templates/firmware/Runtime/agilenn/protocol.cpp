@@ -63,6 +63,8 @@ const char* describe(RefusalReason reason) {
             return "it speaks another version of the protocol";
         case RefusalReason::kCodec:
             return "it does not know this codec";
+        case RefusalReason::kRate:
+            return "it does not know this rate";
     }
     return "for a reason that this firmware does not know";
 }

@@ -10,6 +10,7 @@ inline constexpr uint16_t kHeaderBytes = 32;
 inline constexpr uint16_t kMaxDatagramBytes = 1460;
 inline constexpr uint16_t kMaxFragments = 255;
 inline constexpr uint8_t kLastFragmentFlag = 0x01;
+inline constexpr uint8_t kRateShift = 4;  // of the rate within the flags
 
 enum class DatagramType : uint8_t { kRequest = 1, kAnswer = 2, kRefusal = 3 };
 
@@ -24,16 +25,18 @@ enum class RefusalReason : uint8_t {
     kOverloaded = 3,
     kVersion = 4,
     kCodec = 5,
+    kRate = 6,
 };
 
 // For a person: what the server could not do.
 const char* describe(RefusalReason reason);
 
-// Which inference of which device with which network.
+// Which inference of which device with which network, at which rate.
 struct RequestId {
     uint32_t model_id;
     uint32_t device_id;
     uint32_t sequence;
+    uint8_t rate = 0;  // of the quantiser; the answer does not repeat it
 };
 
 // The fields of a header; `argument` is the codec, or the reason of a refusal.
