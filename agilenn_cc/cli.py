@@ -339,6 +339,54 @@ def analyze(
 
 
 @main.command()
+@click.argument("spec", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--over",
+    multiple=True,
+    required=True,
+    metavar="KEY=V1,V2,..",
+    help="A key of the spec and the values to try, as in --over split.top=3,5,7. May be repeated.",
+)
+@click.option("--zip", "zipped", is_flag=True, help="Pair the values instead of combining all.")
+@_set_option
+@click.option("--target", help="Board to count flash, RAM and instructions on.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where the tables and the picture go.  [default: sweep/NAME]",
+)
+@_resume_option
+@_json_option
+def sweep(
+    spec: Path,
+    over: tuple[str, ...],
+    zipped: bool,
+    overrides: tuple[str, ...],
+    target: str | None,
+    output: Path | None,
+    resume: bool,
+    as_json: bool,
+) -> None:
+    """Train SPEC at every point of a grid and tabulate accuracies, importance and bytes.
+
+    Points that are cached take no time, so an interrupted sweep goes on where it was. Invalid
+    points are reported and left out.
+    """
+    from agilenn_cc.learn import TrainingOptions
+    from agilenn_cc.pipeline.sweep import SweepRequest, run_sweep
+
+    training = TrainingOptions(resume)
+    request = SweepRequest(spec, over, zipped, overrides, output, target, training)
+    with _watching() as notify:
+        swept = run_sweep(request, notify)
+    if as_json:
+        _out_json(swept.to_json())
+    else:
+        _out(swept.to_text())
+
+
+@main.command()
 @_json_option
 def targets(as_json: bool) -> None:
     """List the boards that firmware can be built for."""
