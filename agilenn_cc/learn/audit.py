@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from agilenn_cc.learn.attribution import Attribution, channel_importance
+from agilenn_cc.learn.attribution import Attribution, attribute, channel_importance
 from agilenn_cc.learn.backend import Model, Tensor, tf
-from agilenn_cc.learn.reference import Reference
+from agilenn_cc.learn.baseline import FeatureBaseline
+from agilenn_cc.learn.reference import Reference, prepare
 from agilenn_cc.learn.split_model import normalise
 
 BATCH = 128
@@ -47,8 +48,16 @@ class Importance:
 class Auditor:
     """Evaluates channel importance over many images with one attribution."""
 
-    def __init__(self, extractor: Model, reference: Reference, attribution: Attribution) -> None:
+    def __init__(
+        self,
+        extractor: Model,
+        reference: Reference,
+        attribution: Attribution,
+        baseline: FeatureBaseline | None = None,
+    ) -> None:
+        """Take the `baseline` of the attribution, where it follows the extractor."""
         self._extractor = extractor
+        self._baseline = baseline
         self._reference = reference
         self._attribution = attribution
         self.latest: tuple[float, ...] = ()
@@ -59,14 +68,17 @@ class Auditor:
 
     def _batch(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         features = self._extractor(images, training=False)
-        attribution = self._attribution(self._reference.on_features, features, labels)
-        answer = tf.argmax(self._reference.on_features(features), axis=1)
-        return channel_importance(attribution), tf.equal(answer, labels)
+        network = self._reference.on_features
+        attribution, logits = attribute(self._attribution, network, features, labels)
+        return channel_importance(attribution), tf.equal(tf.argmax(logits, axis=1), labels)
 
     def importance(
         self, images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64]
     ) -> Importance:
         """Return the importance of the features of raw `images` for their `labels`."""
+        if self._baseline is not None:
+            self._baseline.refresh()
+        prepare(self._attribution, self._reference)
         parts = [
             self._evaluate(
                 tf.constant(normalise(images[start : start + BATCH])),

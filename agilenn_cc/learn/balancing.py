@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from agilenn_cc.learn import strategy
 from agilenn_cc.learn.backend import Tensor, tf
 
 GRADNORM_RATE = 0.025
@@ -46,6 +47,11 @@ def _state(value: float, name: str) -> Tensor:
         name=name,
         aggregation=tf.VariableAggregation.MEAN,
     )
+
+
+def _over_replicas(loss: Tensor) -> Tensor:
+    """Return the mean of a replica's `loss` over all replicas, without a gradient."""
+    return strategy.total(tf.stop_gradient(loss)) / float(strategy.parts())
 
 
 class Fixed:
@@ -96,14 +102,14 @@ class GradNorm:
         for loss, first, last in zip(
             (prediction, importance), self._first, self._last, strict=True
         ):
-            value = tf.stop_gradient(loss)
+            value = _over_replicas(loss)
             first.assign(tf.where(first > 0.0, first, value))
             last.assign(value)
         return self.weight()
 
     def learn(self, norms: tuple[Tensor, Tensor]) -> None:
         """Move the weights one step of gradient descent and bring their sum back to 2."""
-        norm = tf.stack([tf.stop_gradient(value) for value in norms])
+        norm = tf.stack([_over_replicas(value) for value in norms])
         weights = 2.0 * tf.stack([self._weight, 1.0 - self._weight])
         scaled = weights * norm
         ratios = tf.stack(self._last) / (tf.stack(self._first) + _EPSILON)
@@ -145,7 +151,7 @@ class CoefficientOfVariation:
         for loss, (mean, ratio_mean, squares) in zip(
             (prediction, importance), self._statistics, strict=True
         ):
-            value = tf.stop_gradient(loss)
+            value = _over_replicas(loss)
             before = tf.where(count > 1.0, mean, value)
             ratio = value / (before + _EPSILON)
             old = tf.where(count > 1.0, ratio_mean, ratio)

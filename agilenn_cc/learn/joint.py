@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from agilenn_cc.learn import losses
-from agilenn_cc.learn.attribution import Attribution, channel_importance
 from agilenn_cc.learn.backend import Model, Tensor, derive_seed, tf
+from agilenn_cc.learn.balancing import make_balancer
+from agilenn_cc.learn.judge import Judge
+from agilenn_cc.learn.mapping import fold_mapping
 from agilenn_cc.learn.networks import build_network, build_remote, ends_rectified
 from agilenn_cc.learn.optimisers import Optimiser, apply_gradients
 from agilenn_cc.learn.precision import full
@@ -18,12 +20,6 @@ from agilenn_cc.learn.sending import Sending, new_counts
 from agilenn_cc.learn.standardise import Standardisation
 from agilenn_cc.learn.strategy import compile_step
 from agilenn_cc.spec import Spec
-
-SKEWNESS_MARGIN = 0.03
-"""Training aims at rho plus this, for importance is a little less skewed on images never seen."""
-
-DISORDER_MARGIN = 0.01
-"""Importance by which a top channel should outrank the others, for the same reason."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +48,8 @@ def build_split(
 ) -> SplitNetworks:
     """Return the untrained parts that `spec.network` describes.
 
-    With `standardisation` the extractor holds it, and `deployable` must fold it in the end.
+    With `standardisation`, and with a mapping layer, the extractor holds what `deployable` must
+    fold in the end.
     """
     height, width, channels = spec.feature_shape
     top, seed = spec.split.top, spec.seed
@@ -64,6 +61,7 @@ def build_split(
             classes,
             "extractor",
             derive_seed(seed, "extractor"),
+            mapped=spec.network.mapping != "none",
             standardisation=standardisation,
         ),
         build_network(
@@ -91,12 +89,21 @@ def build_split(
 
 
 def deployable(extractor: Model, spec: Spec, standardisation: Standardisation | None) -> Model:
-    """Return the network that the device gets: the trained one, its standardisation folded in."""
+    """Return the network that the device gets: mapping layer and standardisation folded in."""
+
+    def plain(standardised: Standardisation | None) -> Model:
+        layers, shape = spec.network.extractor, spec.input_shape
+        return build_network(layers, shape, 0, "extractor", 0, standardisation=standardised)
+
+    if spec.network.mapping != "none":
+        unmapped = plain(standardisation)
+        fold_mapping(extractor, unmapped)
+        extractor = unmapped
     if standardisation is None:
         return extractor
-    plain = build_network(spec.network.extractor, spec.input_shape, 0, "extractor", 0)
-    standardisation.fold(extractor, plain)
-    return plain
+    folded = plain(None)
+    standardisation.fold(extractor, folded)
+    return folded
 
 
 def joint_variables(networks: SplitNetworks, reference: Reference, adapter: str) -> list[Tensor]:
@@ -118,37 +125,61 @@ class JointStep:
         spec: Spec,
         networks: SplitNetworks,
         reference: Reference,
-        attribution: Attribution,
+        judge: Judge,
         optimiser: Optimiser,
     ) -> None:
         self._training = spec.training
         self._top = spec.split.top
-        self._rho = min(spec.split.skewness + SKEWNESS_MARGIN, 0.995)
         self._rectified = ends_rectified(spec.network.extractor)
         self._networks = networks
         self._sending = Sending(spec, networks.levels, networks.code_counts)
         self._reference = reference
-        self._attribution = attribution
+        self._judge = judge
+        self._balancer = make_balancer(spec.training.balancing, spec.training.lambda_)
         self._optimiser = optimiser
         self.run = compile_step(self._run)
 
+    @property
+    def state(self) -> tuple[Tensor, ...]:
+        """What a checkpoint must keep beside networks and optimiser."""
+        return self._balancer.variables
+
     def _run(
-        self, images: Tensor, labels: Tensor, sigma: Tensor, hard: Tensor, frozen: bool
+        self,
+        images: Tensor,
+        labels: Tensor,
+        sigma: Tensor,
+        hard: Tensor,
+        frozen: bool,
+        attributed: bool = True,
     ) -> dict[str, Tensor]:
         """Train on one batch: images float [B, H, W, C], labels int64 [B].
 
-        `sigma` and `hard` steer the quantiser; `frozen` leaves the extractor's batch norm at rest.
+        `sigma` and `hard` steer the quantiser; `frozen` leaves the extractor's batch norm at rest;
+        without `attributed` the step goes without importance losses (`training.attribution_every`).
         """
         variables = joint_variables(self._networks, self._reference, self._training.adapter)
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
+        learns = attributed and self._balancer.uses_gradients and self._training.lambda_ < 1.0
+        with tf.GradientTape(persistent=learns, watch_accessed_variables=False) as tape:
             tape.watch(variables)
-            loss, metrics = self._loss(images, labels, sigma, hard, frozen)
+            loss, metrics = self._loss(images, labels, sigma, hard, frozen, attributed)
+        if learns:
+            shared = self._networks.extractor.trainable_variables
+            kernel = [v for v in shared if "kernel" in v.name][-1]
+            terms = (metrics["prediction"], metrics["importance_loss"])
+            self._balancer.learn(tuple(tf.norm(tape.gradient(term, kernel)) for term in terms))
         apply_gradients(loss, tape, variables, self._optimiser)
         self._networks.levels.assign(ordered_levels(self._networks.levels, self._rectified))
         return {"loss": loss, **metrics}
 
     def _loss(
-        self, images: Tensor, labels: Tensor, sigma: Tensor, hard: Tensor, frozen: bool
+        self,
+        images: Tensor,
+        labels: Tensor,
+        sigma: Tensor,
+        hard: Tensor,
+        frozen: bool,
+        attributed: bool,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         networks, training = self._networks, self._training
         features = full(networks.extractor(images, training=not frozen))
@@ -159,34 +190,47 @@ class JointStep:
         alpha = losses.combination_weight(networks.weight, training.temperature)
         combined = alpha * local + (1.0 - alpha) * remote
         prediction = losses.prediction_loss(labels, combined)
-        judged = self._reference.on_features(features)
         metrics = {
             "prediction": prediction,
             "accuracy": _accuracy(combined, labels),
             "accuracy_local": _accuracy(local, labels),
         }
         loss = training.local_loss * losses.prediction_loss(labels, local)
-        loss += training.reference_loss * losses.prediction_loss(labels, judged)
         if sent.bits is not None:
             metrics["bits"] = sent.bits
             loss += training.rate_loss * sent.bits
-        if training.lambda_ >= 1.0:
-            return loss + prediction, metrics
-        skew, order, held = self._importance_losses(features, judged, labels)
-        loss += losses.combined_loss(prediction, skew, order, training.lambda_)
-        return loss, {**metrics, "skewness_loss": skew, "disorder_loss": order, "skewness": held}
+        judged, found = self._judged(features, labels, prediction, attributed)
+        return loss + judged, {**metrics, **found}
 
-    def _importance_losses(
-        self, features: Tensor, judged: Tensor, labels: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        attribution = self._attribution(self._reference.on_features, features, labels)
-        importance = channel_importance(attribution)
-        correct = tf.equal(tf.argmax(judged, axis=1), labels)
-        return (
-            losses.mean_over(losses.skewness_loss(importance, self._top, self._rho), correct),
-            losses.mean_over(losses.disorder(importance, self._top, DISORDER_MARGIN), correct),
-            losses.mean_over(losses.skewness(importance, self._top), correct),
-        )
+    def _judged(
+        self, features: Tensor, labels: Tensor, prediction: Tensor, attributed: bool
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the combined loss (Sec. 4.2) with the reference's own, and metrics."""
+        training = self._training
+        if training.lambda_ >= 1.0 or not attributed:
+            lambda_ = 1.0 if training.lambda_ >= 1.0 else self._balancer.weight()
+            return lambda_ * prediction + self._reference_loss(features, labels), {}
+        judgement = self._judge(features, labels)
+        skew, order = judgement.skewness_loss, judgement.order_loss
+        lambda_ = self._balancer.observe(prediction, skew + order)
+        every = float(training.attribution_every)
+        loss = losses.combined_loss(prediction, every * skew, every * order, lambda_)
+        if training.reference_loss > 0.0:
+            honest = losses.prediction_loss(labels, judgement.logits)
+            loss += training.reference_loss * honest
+        return loss, {
+            "importance_loss": skew + order,
+            "skewness_loss": skew,
+            "disorder_loss": order,
+            "skewness": judgement.skewness,
+            "lambda": tf.convert_to_tensor(lambda_),
+        }
+
+    def _reference_loss(self, features: Tensor, labels: Tensor) -> Tensor | float:
+        weight = self._training.reference_loss
+        if weight <= 0.0:
+            return 0.0
+        return weight * losses.prediction_loss(labels, self._reference.on_features(features))
 
 
 def _accuracy(logits: Tensor, labels: Tensor) -> Tensor:

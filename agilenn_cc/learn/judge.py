@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from agilenn_cc.learn import losses
 from agilenn_cc.learn.attribution import (
     Attribution,
-    CachingAttribution,
     attribute,
     channel_importance,
 )
 from agilenn_cc.learn.backend import Tensor, tf
 from agilenn_cc.learn.baseline import FeatureBaseline
-from agilenn_cc.learn.reference import Reference
+from agilenn_cc.learn.reference import Reference, prepare
 from agilenn_cc.spec import Spec
+
+REFRESH_STEPS = 16
+"""Steps for which gradients at the baseline hold while the adapter learns."""
 
 MOST_SKEWNESS = 0.995
 """Training asks for no more than this, whatever rho and its margin say."""
@@ -41,7 +43,6 @@ class Judge:
         baseline: FeatureBaseline | None = None,
     ) -> None:
         self._training = spec.training
-        self._shape = spec.feature_shape
         self._top = spec.split.top
         self._rho = min(spec.split.skewness + spec.training.skewness_margin, MOST_SKEWNESS)
         self._reference = reference
@@ -49,19 +50,20 @@ class Judge:
         self._baseline = baseline
         self._prepared = False
 
-    def start_epoch(self) -> None:
-        """Bring up to date what holds for an epoch: a moving baseline, cached gradients."""
-        moves = self._baseline is not None and self._baseline.moves
-        if self._baseline is not None:
-            self._baseline.refresh()
-        if isinstance(self._attribution, CachingAttribution) and (moves or not self._prepared):
-            classes = int(self._reference.trunk.output_shape[-1])
-            self._attribution.prepare(self._reference.on_features, self._shape, classes)
-            self._prepared = True
+    def refresh(self, step: int) -> None:
+        """Bring up to date what many steps share, before step number `step` of an epoch.
 
-    def logits(self, features: Tensor) -> Tensor:
-        """Return the reference's answer alone."""
-        return self._reference.on_features(features)
+        A moving baseline is measured at the start of each epoch. Gradients at the baseline are
+        computed once; where the adapter learns they move slowly, and every few steps will do.
+        """
+        baseline = self._baseline
+        moves = baseline is not None and baseline.moves
+        if baseline is not None and step == 0:
+            baseline.refresh()
+        learns = self._training.adapter == "trained" and step % REFRESH_STEPS == 0
+        if not self._prepared or learns or (moves and step == 0):
+            prepare(self._attribution, self._reference)
+            self._prepared = True
 
     def __call__(self, features: Tensor, labels: Tensor) -> Judgement:
         """Judge `features` [N, H, W, C] for `labels` [N]."""

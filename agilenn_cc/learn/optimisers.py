@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 from agilenn_cc.learn import strategy
 from agilenn_cc.learn.backend import Tensor, keras, tf
+from agilenn_cc.learn.mapping import SUFFIX
 
 Optimiser: TypeAlias = Any
 """A tf_keras optimiser."""
@@ -23,8 +24,9 @@ def make_optimiser(
 ) -> Optimiser:
     """Return the optimiser `name` (`sgd`, `adam`, `adamw`) for `steps` steps on `variables`.
 
-    Weight decay acts on convolution and dense kernels only, not on biases, batch norm, quantiser
-    levels or the combination weight; `adam` has none.
+    Weight decay acts on convolution and dense kernels only, not on biases, batch norm, the mapping
+    layer (which begins as the identity), quantiser levels or the combination weight; `adam` has
+    none.
     """
     warm_up = int(WARM_UP * steps)
     schedule = keras.optimizers.schedules.CosineDecay(
@@ -45,7 +47,7 @@ def make_optimiser(
         optimiser = keras.optimizers.Adam(schedule, **options)
     if name != "adam" and weight_decay:
         optimiser.exclude_from_weight_decay(
-            var_list=[v for v in variables if "kernel" not in v.name]
+            var_list=[v for v in variables if "kernel" not in v.name or SUFFIX in v.name]
         )
     optimiser.build(list(variables))
     return optimiser

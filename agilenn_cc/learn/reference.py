@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from agilenn_cc.learn.attribution import Attribution, CachingAttribution
 from agilenn_cc.learn.backend import Model, Tensor, derive_seed, keras
 from agilenn_cc.learn.networks import BATCH_NORM_MOMENTUM, Identity1x1, ends_rectified
 from agilenn_cc.learn.reference_files import load_user_reference
@@ -44,6 +45,14 @@ class Reference:
         """Return the parts that a checkpoint must hold, by name."""
         parts = {"adapter": self.adapter}
         return {"reference": self.full, **parts} if self.trainable else parts
+
+
+def prepare(attribution: Attribution, reference: Reference) -> None:
+    """Let an attribution that caches something compute it for the reference as it is now."""
+    if isinstance(attribution, CachingAttribution):
+        height, width, channels = reference.adapter.input_shape[1:]
+        classes = int(reference.trunk.output_shape[-1])
+        attribution.prepare(reference.on_features, (height, width, channels), classes)
 
 
 def build_reference(spec: Spec, classes: int) -> Reference:

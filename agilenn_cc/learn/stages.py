@@ -12,7 +12,6 @@ import numpy.typing as npt
 from agilenn_cc.data import Split
 from agilenn_cc.errors import AgilennError, ExitCode
 from agilenn_cc.learn import losses
-from agilenn_cc.learn.attribution import Attribution
 from agilenn_cc.learn.audit import Auditor, Importance, accuracy
 from agilenn_cc.learn.backend import Model, Tensor, tf
 from agilenn_cc.learn.channel_selection import (
@@ -23,6 +22,7 @@ from agilenn_cc.learn.channel_selection import (
 )
 from agilenn_cc.learn.importance_change import ChannelImportance
 from agilenn_cc.learn.joint import JointStep, SplitNetworks
+from agilenn_cc.learn.judge import Judge
 from agilenn_cc.learn.networks import ends_rectified
 from agilenn_cc.learn.optimisers import Optimiser, apply_gradients
 from agilenn_cc.learn.quantiser import initial_levels, sigma_at
@@ -56,7 +56,8 @@ class Stage:
 
     `measure` gives figures on the validation split; `score` ranks the epochs for choosing the
     best (None: the last one counts); `finish` runs once, after the last epoch. Early stopping
-    watches the score, or the metric `watched` where epochs have none.
+    watches the score, or the metric `watched` where epochs have none. `state` are variables that
+    a checkpoint keeps beside the networks and the optimiser.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Stage:
     score: Callable[[int, Mapping[str, float]], float | None]
     finish: Callable[[], dict[str, Any]]
     watched: str | None = None
+    state: tuple[Tensor, ...] = ()
 
 
 def never_scored(epoch: int, metrics: Mapping[str, float]) -> float | None:
@@ -219,22 +221,51 @@ class _Chain:
         return self._reference.on_features(self._extractor(images, training=training))
 
 
+class StepCounter:
+    """Numbers the steps of an epoch from 0, so that a resumed training counts as a whole one."""
+
+    def __init__(self) -> None:
+        self._epoch, self._count = -1, 0
+
+    def next(self, epoch: int) -> int:
+        """Return the number of the next step of `epoch`."""
+        if epoch != self._epoch:
+            self._epoch, self._count = epoch, 0
+        self._count += 1
+        return self._count - 1
+
+
+def surrogate_figures(importance: Importance, top: int) -> dict[str, float]:
+    """Return skewness and disorder as the training's own attribution sees them."""
+    return {
+        "surrogate_skewness": importance.skewness(top),
+        "surrogate_disorder": importance.disorder(top),
+    }
+
+
 def joint_stage(
     spec: Spec,
     networks: SplitNetworks,
     reference: Reference,
-    attribution: Attribution,
+    judge: Judge,
     optimiser: Optimiser | None,
     auditor: Auditor,
+    surrogate: Auditor,
     train: Split,
     validation: Split,
     feature_range: Callable[[], float],
     freeze: Callable[[], SplitModel],
 ) -> Stage:
-    """Train everything together; the quantiser hardens on the way."""
+    """Train everything together; the quantiser hardens on the way.
+
+    After each epoch the importance is audited in full (`auditor`), and beside it with the
+    attribution that training uses (`surrogate`): how far they differ says what that is worth.
+    """
     epochs = spec.training.epochs
     hard_from, frozen_from = int(HARD_FROM * epochs), int(FROZEN_FROM * epochs)
-    joint = JointStep(spec, networks, reference, attribution, optimiser)
+    joint = JointStep(spec, networks, reference, judge, optimiser)
+    counter = StepCounter()
+    latest: Metrics = {}
     audited = subset(validation, AUDIT_SAMPLES)
     seen, _labels = subset(train, CODE_SAMPLES)
 
@@ -242,8 +273,17 @@ def joint_stage(
         progress = epoch / max(hard_from, 1)
         sigma = sigma_at(progress, feature_range(), spec.payload.levels)
         hard = tf.constant(float(epoch >= hard_from))
-        metrics: Metrics = joint.run(images, labels, tf.constant(sigma), hard, epoch >= frozen_from)
-        return metrics
+        number = counter.next(epoch)
+        attributed = number % spec.training.attribution_every == 0
+        if attributed and spec.training.lambda_ < 1.0:
+            judge.refresh(number)
+        metrics: Metrics = dict(
+            joint.run(images, labels, tf.constant(sigma), hard, epoch >= frozen_from, attributed)
+        )
+        if attributed:
+            latest.update(metrics)
+        # Figures of importance that a step left out are those of the latest step that had them.
+        return {**latest, **metrics}
 
     def measure() -> dict[str, float]:
         found, figures = rate_figures(freeze(), validation, seen)
@@ -259,6 +299,7 @@ def joint_stage(
             "validation_skewness": importance.skewness(top),
             "validation_disorder": importance.disorder(top),
             "validation_reference": importance.accuracy,
+            **surrogate_figures(surrogate.importance(*audited), top),
             **epoch_metrics(figures),
         }
 
@@ -270,4 +311,4 @@ def joint_stage(
         missing = max(0.0, spec.split.skewness - metrics["validation_skewness"])
         return metrics["validation_accuracy"] - missing - 0.1 * metrics["validation_disorder"]
 
-    return Stage("joint", epochs, optimiser, step, measure, score, dict)
+    return Stage("joint", epochs, optimiser, step, measure, score, dict, state=joint.state)

@@ -19,10 +19,12 @@ from agilenn_cc.learn import WITHOUT_EFFECT, checkpoint, history, principal_comp
 from agilenn_cc.learn.attribution import IntegratedGradients, make_attribution
 from agilenn_cc.learn.audit import FULL_STEPS, Auditor
 from agilenn_cc.learn.backend import Tensor, derive_seed, keras, make_deterministic, tf
+from agilenn_cc.learn.baseline import BASELINE_SAMPLES, FeatureBaseline
 from agilenn_cc.learn.checkpoint import Checkpoint
 from agilenn_cc.learn.history import EpochRecord, History
 from agilenn_cc.learn.importance_change import ChannelImportance, ImportanceChange
 from agilenn_cc.learn.joint import build_split, deployable, joint_variables
+from agilenn_cc.learn.judge import Judge
 from agilenn_cc.learn.losses import combination_weight
 from agilenn_cc.learn.networks import ends_rectified
 from agilenn_cc.learn.optimisers import Optimiser, make_optimiser
@@ -51,6 +53,7 @@ from agilenn_cc.learn.stages import (
     prepares_extractor,
     reference_stage,
     subset,
+    surrogate_figures,
 )
 from agilenn_cc.learn.standardise import Standardisation
 from agilenn_cc.learn.tensorboard import TensorboardLog
@@ -171,8 +174,13 @@ class _Training:
         )
         training = spec.training
         full_steps = max(FULL_STEPS, training.steps)
-        auditor = Auditor(networks.extractor, reference, IntegratedGradients(full_steps))
+        images, _labels = subset(data.train, BASELINE_SAMPLES)
+        baseline = FeatureBaseline(training.baseline, networks.extractor, images)
+        full = IntegratedGradients(full_steps, baseline.value)
+        auditor = Auditor(networks.extractor, reference, full, baseline)
+        own = make_attribution(training.attribution, training.steps, baseline.value)
         self._auditor = auditor
+        self._surrogate = Auditor(networks.extractor, reference, own, baseline)
         prepare = max(1, training.reference_epochs // 2)
         builtin = spec.reference.model == "builtin"
         rate = REFERENCE_LEARNING_RATE if builtin else FINE_TUNING_LEARNING_RATE
@@ -206,7 +214,7 @@ class _Training:
                 spec,
                 networks,
                 reference,
-                make_attribution(training.attribution, training.steps),
+                Judge(spec, reference, own, baseline),
                 self._optimiser(
                     training.optimizer,
                     training.learning_rate,
@@ -214,6 +222,7 @@ class _Training:
                     joint_variables(networks, reference, training.adapter),
                 ),
                 auditor,
+                self._surrogate,
                 data.train,
                 data.validation,
                 lambda: float(self._results["feature_range"]),
@@ -335,6 +344,8 @@ class _Training:
         named["code_counts"] = networks.code_counts
         for name in ("extractor", "local", "remote"):
             named.update(_numbered(name, getattr(networks, name).weights))
+        # The adapter learns along, so the best epoch is judged through its own.
+        named.update(_numbered("adapter", self._reference.adapter.weights))
         return named
 
     def _all_variables(self, stage: Stage | None) -> dict[str, Tensor]:
@@ -343,6 +354,8 @@ class _Training:
             named.update(_numbered(name, model.weights))
         if stage is not None and stage.optimiser is not None:
             named.update(_numbered("optimiser", stage.optimiser.variables))
+        if stage is not None:
+            named.update(_numbered("state", list(stage.state)))
         return named
 
     def _checkpoint(self, stage: Stage | None) -> None:
@@ -439,6 +452,7 @@ class _Training:
             "rates": [asdict(found) for found in figures],
             "rho": self._spec.split.skewness,
             "disorder": importance.disorder(top),
+            **surrogate_figures(self._surrogate.importance(test.images, test.labels), top),
             "alpha": float(
                 combination_weight(self._networks.weight, self._spec.training.temperature)
             ),
