@@ -98,7 +98,8 @@ def run_point(
 ) -> Point:
     """Train, quantise and code what `spec` describes; everything is cached by content.
 
-    `options` say how to train. With a `target`, the trained firmware is linked and, where the emulator knows the board, run.
+    `options` say how to train. With a `target`, the trained firmware is linked and, where the
+    emulator knows the board, run.
 
     Raises:
         AgilennError: exit codes 3 (spec, data), 4 (unsupported), 5 (does not fit), 7 (external).

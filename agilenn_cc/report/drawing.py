@@ -1,0 +1,72 @@
+"""Pictures by Matplotlib: one look, equal bytes for equal figures, no display needed."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+
+COLOURS = ("#2f6fdb", "#c2410c", "#0f8b8d", "#7a54c7", "#4d7c0f", "#be123c", "#64748b", "#a16207")
+INK, SOFT, LINE = "#1c2330", "#5b6575", "#d9dee6"
+DASHES = ("-", "--", "-.", ":")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+
+_LOOK: dict[str, Any] = {
+    "axes.edgecolor": LINE,
+    "axes.grid": True,
+    "axes.labelcolor": SOFT,
+    "axes.prop_cycle": mpl.cycler(color=COLOURS),
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlecolor": INK,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 10,
+    "figure.dpi": 110,
+    "figure.facecolor": "#ffffff",
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "grid.color": LINE,
+    "grid.linewidth": 0.6,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "lines.linewidth": 1.6,
+    "lines.markersize": 4,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "agilenn-cc",
+    "text.color": INK,
+    "xtick.color": SOFT,
+    "ytick.color": SOFT,
+}
+
+
+@contextmanager
+def canvas(
+    width: float, height: float, rows: int = 1, columns: int = 1
+) -> Iterator[tuple[Any, Any]]:
+    """Give a figure of `width` x `height` inches and its axes [rows, columns], in our look."""
+    with mpl.rc_context(_LOOK):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        yield figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def svg(figure: Figure) -> str:
+    """Return the figure as SVG text that stands within an HTML page: no prolog, no date."""
+    with mpl.rc_context(_LOOK):
+        text = io.StringIO()
+        FigureCanvasSVG(figure).print_svg(text, metadata={"Date": None, "Creator": None})
+    whole = text.getvalue()
+    return whole[whole.index("<svg") :]
+
+
+def png(figure: Figure) -> bytes:
+    """Return the figure as PNG."""
+    with mpl.rc_context(_LOOK):
+        data = io.BytesIO()
+        FigureCanvasAgg(figure).print_png(data, metadata={"Software": None})
+    return data.getvalue()
