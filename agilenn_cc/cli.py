@@ -117,6 +117,12 @@ _set_option = click.option(
     metavar="KEY=VALUE",
     help="Override a key of the spec, as in --set training.epochs=5. May be repeated.",
 )
+_profile_option = click.option(
+    "--profile",
+    type=click.Choice(("default", "quick", "paper")),
+    help="Defaults of the training keys that SPEC does not write; short for --set "
+    "training.profile=...",
+)
 _target_option = click.option(
     "--target", default="stm32f746", show_default=True, help="Board; see 'agilenn-cc targets'."
 )
@@ -187,6 +193,7 @@ def main() -> None:
     help="Where the build goes.  [default: build/NAME-TARGET]",
 )
 @_set_option
+@_profile_option
 @click.option("--stop-after", type=click.Choice(STAGES), help="End after this stage.")
 @click.option(
     "--frames",
@@ -210,6 +217,7 @@ def build(
     target: str,
     output: Path | None,
     overrides: tuple[str, ...],
+    profile: str | None,
     stop_after: str | None,
     frames: int,
     kernels: str | None,
@@ -227,6 +235,8 @@ def build(
     from agilenn_cc.pipeline.run import BuildRequest, run_build
 
     options = _compile_options(kernels, passes)
+    if profile is not None:
+        overrides = (f"training.profile={profile}", *overrides)
     training = TrainingOptions(resume, tensorboard)
     request = BuildRequest(spec, target, output, overrides, stop_after, frames, options, training)
     with _watching() as notify:

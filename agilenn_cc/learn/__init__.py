@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agilenn_cc.learn.history import History
-from agilenn_cc.learn.options import STRATEGIES, TrainingOptions
+from agilenn_cc.learn.options import STRATEGIES, TrainingOptions, worker_index
 from agilenn_cc.learn.progress import (
     BatchProgress,
     Progress,
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from agilenn_cc.learn.split_model import SplitModel
     from agilenn_cc.spec import Spec
 
-WITHOUT_EFFECT = frozenset(("checkpoint", "quantisation"))
-"""Keys of the spec's `training` section that leave the float split as it is."""
+WITHOUT_EFFECT = frozenset(("checkpoint", "profile", "quantisation"))
+"""Keys of the spec's `training` section that leave the float split as it is (or act through others)."""
 
 
 def train(
@@ -73,5 +73,6 @@ __all__ = [
     "load",
     "save",
     "train",
+    "worker_index",
     "write_tensorboard",
 ]

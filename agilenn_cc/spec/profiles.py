@@ -31,6 +31,8 @@ PAPER: Mapping[str, Any] = MappingProxyType(
         "steps": 20,
         "baseline": "zero",
         "attribution_every": 1,
+        # Sec. 3.1: the reference is trained in advance, and nothing of it afterwards.
+        "adapter": "frozen",
         # Eq. 1 and 2 as they stand.
         "order": "disorder",
         "order_margin": 0.0,

@@ -130,14 +130,14 @@ def test_a_training_with_everything_on_resumes_to_the_same_bytes(
     )
     whole = train(spec, dataset, tmp_path / "whole")
 
-    class Stop(Exception):
+    class StopError(Exception):
         """Ends a training in the middle."""
 
     def stop(progress: object) -> None:
         if getattr(progress, "stage", "") == "joint" and getattr(progress, "epoch", 0) == 2:
-            raise Stop
+            raise StopError
 
-    with pytest.raises(Stop):
+    with pytest.raises(StopError):
         train(spec, dataset, tmp_path / "parts", stop)
     resumed = train(spec, dataset, tmp_path / "parts")
     for name in ("extractor", "local", "remote"):
