@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from agilenn_cc.spec import Spec
 
 WITHOUT_EFFECT = frozenset(("checkpoint", "profile", "quantisation"))
-"""Keys of the spec's `training` section that leave the float split as it is (or act through others)."""
+"""Keys of the spec's `training` section that leave the float split as it is; `profile` acts by others."""
 
 
 def train(
