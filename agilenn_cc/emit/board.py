@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from agilenn_cc.errors import AgilennError, ExitCode
+from agilenn_cc.passes.placement import FastMemory
 from agilenn_cc.resources import templates_dir
 from agilenn_cc.targets import Target
 from agilenn_cc.targets.model import CONSOLE_PRIORITY, LINK_PRIORITY
@@ -64,7 +65,7 @@ def _board_parts(target: Target) -> dict[str, bytes]:
     return files
 
 
-def board_files(meta: DeploymentMeta, target: Target) -> dict[str, bytes]:
+def board_files(meta: DeploymentMeta, target: Target, fast_memory: FastMemory) -> dict[str, bytes]:
     """Return what is generated for the board: its values, its interrupts, its linker script."""
     if target.mcu.native:
         return {}
@@ -75,6 +76,7 @@ def board_files(meta: DeploymentMeta, target: Target) -> dict[str, bytes]:
             "linker_script.ld.j2",
             target=target,
             stack_bytes=meta.stack_bytes,
+            fast_memory=fast_memory,
             code=target.region_for("code"),
             fast_code=target.region_for("fast-code")
             if target.has_region_for("fast-code")

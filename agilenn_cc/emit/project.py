@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agilenn_cc.errors import AgilennError, ExitCode
+from agilenn_cc.passes.placement import FastMemory
 from agilenn_cc.targets import Target
 
 from .board import board_files, static_files
@@ -37,8 +38,16 @@ def project_name(meta: DeploymentMeta, target: Target) -> str:
     return f"{meta.name}-{target.name}"
 
 
-def emit_project(program: EmittedProgram, meta: DeploymentMeta, target: Target) -> dict[str, bytes]:
+def emit_project(
+    program: EmittedProgram,
+    meta: DeploymentMeta,
+    target: Target,
+    fast_memory: FastMemory | None = None,
+) -> dict[str, bytes]:
     """Return every file of the firmware project by its relative path.
+
+    `fast_memory` names what lies in the core's own memories; without it all code and constants are
+    in flash.
 
     Equal arguments give equal bytes: no date, no machine path. Raises AgilennError (unsupported)
     if no board support exists for the target's family.
@@ -49,7 +58,7 @@ def emit_project(program: EmittedProgram, meta: DeploymentMeta, target: Target) 
         **program.files,
         **_deployment(meta),
         **_samples(meta),
-        **board_files(meta, target),
+        **board_files(meta, target, fast_memory or FastMemory()),
         **{path: data for emitter in emitters() for path, data in emitter(name, target).items()},
         "README.md": render(
             _readme(meta, target),

@@ -11,9 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agilenn_cc.cache import Cache, default_root, digest, digest_rooms
-from agilenn_cc.data import dataset_classes
 from agilenn_cc.pipeline.auto_kernels import resolve_kernels
-from agilenn_cc.pipeline.codec_tables import untrained_tables
 from agilenn_cc.pipeline.device import (
     CompileOptions,
     Firmware,
@@ -22,17 +20,13 @@ from agilenn_cc.pipeline.device import (
     link_firmware,
 )
 from agilenn_cc.pipeline.events import Listener, StageDone, StageStarted
-from agilenn_cc.pipeline.identity import identify
-from agilenn_cc.pipeline.imported import identify_imported, import_model
 from agilenn_cc.pipeline.payload import untrained_payload
+from agilenn_cc.pipeline.placement import fast_memory, untrained_network
 from agilenn_cc.pipeline.reporting import untrained_report
-from agilenn_cc.quantise import QuantisedModel, untrained
 from agilenn_cc.report.schema import Report
 from agilenn_cc.spec import Spec, load_spec
 from agilenn_cc.targets import Target, load_target
 from agilenn_cc.verify.elf import ElfMeasurement, measure
-
-FRAMES = 2
 
 
 def analyze_spec(
@@ -61,18 +55,27 @@ def analyze(
     """Compile, link and run the untrained or imported network; see `analyze_spec`."""
     began = time.monotonic()
     notify(StageStarted("analyze"))
-    model = _model(spec)
-    shape = (FRAMES, *model.graph.tensors[model.graph.inputs[0]].shape)
-    images = np.random.default_rng(spec.seed).integers(0, 256, shape, dtype=np.uint8)
-    tables, identity = b"", identify_imported(model)
-    if spec.network.tflite is None:
-        tables = untrained_tables(spec, model.graph, images)
-        identity = identify(model, b"", spec.payload.codec, tables)
+    network = untrained_network(spec)
+    model, identity, images = network.model, network.identity, network.images
     resolved = resolve_kernels(
-        spec, target, model, identity, tables, options or CompileOptions(), cache
+        spec,
+        target,
+        model,
+        identity,
+        network.codec_tables,
+        options or CompileOptions(),
+        cache,
     )
     program = compile_device(target, model, identity, resolved)
-    firmware = emit_firmware(spec, target, program, model.alpha, images, tables)
+    firmware = emit_firmware(
+        spec,
+        target,
+        program,
+        model.alpha,
+        images,
+        network.codec_tables,
+        fast_memory(spec, target, network, resolved, cache),
+    )
     elf, _cached = link_firmware(firmware, cache)
 
     run, cached = count_instructions(elf, firmware, target, images, cache)
@@ -81,12 +84,6 @@ def analyze(
     note = "untrained network" if spec.network.tflite is None else "imported network"
     notify(StageDone("analyze", time.monotonic() - began, cached, note))
     return report
-
-
-def _model(spec: Spec) -> QuantisedModel:
-    if spec.network.tflite is not None:
-        return import_model(spec)
-    return untrained(spec, dataset_classes(spec.dataset, spec.base_dir, where=spec.where))
 
 
 def count_instructions(

@@ -18,6 +18,7 @@ from agilenn_cc.errors import AgilennError, Diagnostic, ExitCode
 from agilenn_cc.passes import Program
 from agilenn_cc.passes import compile as compile_program
 from agilenn_cc.passes.pipeline import Observer
+from agilenn_cc.passes.placement import FastMemory
 from agilenn_cc.passes.program import Choice
 from agilenn_cc.pipeline.identity import ModelIdentity
 from agilenn_cc.quantise import QuantisedModel
@@ -51,6 +52,7 @@ class Firmware:
     target: Target
     files: Mapping[str, bytes]
     key: str
+    fast_memory: FastMemory
 
 
 def compile_device(
@@ -78,11 +80,13 @@ def emit_firmware(
     alpha: float,
     samples: npt.NDArray[np.uint8],
     codec_tables: bytes,
+    fast_memory: FastMemory | None = None,
 ) -> Firmware:
     """Emit the STM32CubeIDE project of a program, in memory.
 
     `samples` (uint8 [N, H, W, C]) are the images that the example camera cycles through,
-    `codec_tables` what the codec was trained to.
+    `codec_tables` what the codec was trained to, `fast_memory` what is copied out of flash at
+    reset.
     """
     meta = DeploymentMeta(
         name=spec.name,
@@ -99,8 +103,8 @@ def emit_firmware(
         sample_images=samples,
         codec_tables=codec_tables,
     )
-    files = emit_project(program, meta, target)
-    return Firmware(program, target, files, digest_files(files))
+    files = emit_project(program, meta, target, fast_memory)
+    return Firmware(program, target, files, digest_files(files), fast_memory or FastMemory())
 
 
 def link_firmware(firmware: Firmware, cache: Cache) -> tuple[Path, bool]:

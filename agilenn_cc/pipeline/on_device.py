@@ -17,6 +17,7 @@ from agilenn_cc.pipeline.device import (
 from agilenn_cc.pipeline.imported import Imported, evaluate_import, held_out_images
 from agilenn_cc.pipeline.inputs import LazyDataset
 from agilenn_cc.pipeline.output import write_build
+from agilenn_cc.pipeline.placement import fast_memory, untrained_network
 from agilenn_cc.pipeline.proof import Proof, prove_answers, prove_tensors
 from agilenn_cc.pipeline.reporting import untrained_report
 from agilenn_cc.pipeline.stages import Stages
@@ -58,7 +59,8 @@ def build_on_device(
     stages.done("compile", began, note=f"{len(program.stages)} row stages")
 
     began = stages.start("emit")
-    firmware = emit_firmware(spec, target, program, model.alpha, imported.sample_images, b"")
+    fast = fast_memory(spec, target, untrained_network(spec), options, cache)
+    firmware = emit_firmware(spec, target, program, model.alpha, imported.sample_images, b"", fast)
     stages.done("emit", began, note=f"{len(firmware.files)} files")
 
     began = stages.start("link")

@@ -25,12 +25,13 @@ from agilenn_cc.pipeline.inputs import LazyDataset
 from agilenn_cc.pipeline.learned import Learned, quantise_split, train_split
 from agilenn_cc.pipeline.on_device import build_on_device
 from agilenn_cc.pipeline.output import write_build
-from agilenn_cc.pipeline.payload import measure_payload
+from agilenn_cc.pipeline.payload import measure_payload, measure_rates
+from agilenn_cc.pipeline.placement import fast_memory, untrained_network
 from agilenn_cc.pipeline.proof import held_out_frames, prove_answers, prove_tensors
 from agilenn_cc.pipeline.reporting import build_report
 from agilenn_cc.pipeline.stages import Stages, StopBuildError
 from agilenn_cc.report.schema import Report
-from agilenn_cc.serve.metadata import ServerMeta
+from agilenn_cc.serve.metadata import Rate, ServerMeta
 from agilenn_cc.spec import Spec, load_spec
 from agilenn_cc.targets import Target, load_target
 
@@ -123,7 +124,9 @@ def _build(
         cache,
     )
     program = compile_device(target, learned.model, learned.identity, options)
+    fast = fast_memory(spec, target, untrained_network(spec), options, cache)
     payload = measure_payload(spec, learned.test_indices, learned.codec_tables)
+    rates = measure_rates(spec, learned)
     stages.done("compile", began, note=f"{len(program.stages)} row stages")
 
     began = stages.start("emit")
@@ -134,6 +137,7 @@ def _build(
         learned.model.alpha,
         learned.sample_images,
         learned.codec_tables,
+        fast,
     )
     server = emit_server(_server_meta(spec, learned), learned.remote_net)
     stages.done("emit", began, note=f"{len(firmware.files)} + {len(server)} files")
@@ -157,7 +161,7 @@ def _build(
         stages.done("simulate", began, cached, note)
 
     began = stages.start("report")
-    report = build_report(spec, target, learned, program, elf, payload, proof, end)
+    report = build_report(spec, target, learned, program, elf, payload, rates, proof, end)
     check_budget(spec, report)
     write_build(
         directory, spec, target, learned.identity, firmware, server, held_out, report, timeline
@@ -174,7 +178,7 @@ def _server_meta(spec: Spec, learned: Learned) -> ServerMeta:
         rows=rows,
         columns=columns,
         channels=channels,
-        levels=tuple(float(level) for level in learned.model.levels),
+        levels=_codebook(learned, 0),
         modal_levels=learned.modal_levels,
         classes=learned.model.classes,
         codec=spec.payload.codec,
@@ -182,4 +186,12 @@ def _server_meta(spec: Spec, learned: Learned) -> ServerMeta:
         port=spec.link.port,
         # Half the deadline leaves time to answer from the fragments that came.
         gap_ms=spec.link.deadline_ms / 2,
+        coarser=tuple(
+            Rate(_codebook(learned, number), rate.modal_levels)
+            for number, rate in enumerate(learned.coarser, start=1)
+        ),
     )
+
+
+def _codebook(learned: Learned, rate: int) -> tuple[float, ...]:
+    return tuple(float(level) for level in learned.model.levels_at(rate))

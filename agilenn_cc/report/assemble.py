@@ -11,11 +11,12 @@ from agilenn_cc.report.schema import (
     Device,
     Instructions,
     LayerCost,
+    Placed,
     RamPart,
     RegionUse,
     StackPart,
 )
-from agilenn_cc.report.sizes import elf_sizes, symbol_value
+from agilenn_cc.report.sizes import copied_at_reset, elf_sizes, symbol_value
 from agilenn_cc.targets import Target
 from agilenn_cc.verify.elf import ElfMeasurement
 from agilenn_cc.verify.stack_bound import StackBound, load_bound
@@ -52,12 +53,22 @@ def device_section(
         stack_parts=() if bound is None else tuple(_stack_parts(bound)),
         stack_reserved=stack,
         regions=tuple(RegionUse(name=n, used=u, size=s) for n, u, s in sizes.regions),
+        placement=tuple(
+            Placed(name=name, bytes=count, region=region)
+            for name, count, region in (*copied_at_reset(elf, target), *_spilled(program, target))
+        ),
         instructions=None if run is None else _instructions(run),
         layers=tuple(
             _layer(cost, functions.get(cost.name), run, choices.get(cost.name))
             for cost in program.layers
         ),
     )
+
+
+def _spilled(program: Program, target: Target) -> Iterator[tuple[str, int, str]]:
+    """Yield the network's buffers that lie elsewhere than its other data."""
+    data = target.region_for("data").name
+    yield from ((b.name, b.bytes, b.region) for b in program.buffers if b.region != data)
 
 
 def _stack_parts(bound: StackBound) -> Iterator[StackPart]:

@@ -56,6 +56,17 @@ class Payload(_Section):
     fragments_mean: float | None
 
 
+class Rate(_Section):
+    """One rate of the quantiser, on the test split; bytes as in `Payload`."""
+
+    factor: float = Field(description="by which the levels are stretched, `payload.rates`")
+    accuracy: float
+    accuracy_remote: float
+    bytes_mean: float
+    bytes_p95: float
+    fragments_mean: float
+
+
 class RegionUse(_Section):
     """One memory region of the linked firmware, bytes."""
 
@@ -69,6 +80,14 @@ class RamPart(_Section):
 
     name: str
     bytes: int
+
+
+class Placed(_Section):
+    """A function or table that is copied out of flash at reset, or a buffer of the network."""
+
+    name: str
+    bytes: int
+    region: str
 
 
 class StackPart(_Section):
@@ -120,6 +139,9 @@ class Device(_Section):
     )
     stack_reserved: int
     regions: tuple[RegionUse, ...]
+    placement: tuple[Placed, ...] = Field(
+        (), description="what does not lie where all else of its kind does"
+    )
     instructions: Instructions | None = Field(description="None where the board is not emulated")
     layers: tuple[LayerCost, ...]
 
@@ -192,6 +214,9 @@ class Report(_Section):
     training: Training | None
     quantised: Quantised | None
     payload: Payload | None = Field(description="None where nothing is sent")
+    rates: tuple[Rate, ...] = Field(
+        (), description="each rate of a network that has several, the finest first"
+    )
     device: Device
     estimate: Estimate | None = Field(description="None without counted instructions")
     verify: Verify | None

@@ -10,6 +10,7 @@ from elftools.elf.constants import SH_FLAGS
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
+from agilenn_cc.emulator.firmware_image import readable_name
 from agilenn_cc.targets import Region, Target
 
 
@@ -53,6 +54,26 @@ def elf_sizes(path: Path, target: Target) -> ElfSizes:
 
 def _region_of(address: int, target: Target) -> Region | None:
     return next((r for r in target.regions if r.origin <= address < r.end), None)
+
+
+def copied_at_reset(path: Path, target: Target) -> tuple[tuple[str, int, str], ...]:
+    """Return (name, bytes, region) of functions and tables in the core's own memories.
+
+    They lie in flash once, from where they are copied at reset.
+    """
+    fast = {target.region_for("fast-code").name} if target.has_region_for("fast-code") else set()
+    data = target.region_for("data").name
+    found = []
+    with path.open("rb") as stream:
+        table = ELFFile(stream).get_section_by_name(".symtab")
+        for symbol in table.iter_symbols() if isinstance(table, SymbolTableSection) else ():
+            region = _region_of(symbol["st_value"] & ~1, target)
+            kind, name = symbol["st_info"]["type"], symbol.name
+            code = kind == "STT_FUNC" and region is not None and region.name in fast
+            constant = kind == "STT_OBJECT" and name.endswith("TableE")
+            if region is not None and (code or (constant and region.name == data)):
+                found.append((readable_name(name), int(symbol["st_size"]), region.name))
+    return tuple(sorted(found))
 
 
 def symbol_value(path: Path, name: str) -> int:

@@ -33,6 +33,8 @@ def _device_lines(device: Device) -> Iterator[str]:
     yield f"RAM             {human_bytes(device.ram)} = {parts}"
     yield f"                and {human_bytes(device.input_frame)} for the input frame"
     yield from _run_lines(device)
+    if device.placement:
+        yield f"placement       {_placement(device)}"
     yield ""
     yield table(
         ("layer", "output", "MACs", "instructions", "RAM", "flash", "kernel"),
@@ -70,6 +72,15 @@ def _run_lines(device: Device) -> Iterator[str]:
     yield f"instructions    {_count(counts.total)} for one inference"
     for phase in ("extractor", "local", "quantise", "encode"):
         yield f"  {phase:<13} {_count(getattr(counts, phase))}"
+
+
+def _placement(device: Device) -> str:
+    totals: dict[str, list[int]] = {}
+    for item in device.placement:
+        totals.setdefault(item.region, []).append(item.bytes)
+    return ", ".join(
+        f"{human_bytes(sum(sizes))} ({len(sizes)}) in {region}" for region, sizes in totals.items()
+    )
 
 
 def _stack(device: Device) -> str:

@@ -84,6 +84,25 @@ def measure(
     return _run(elf, program, target, images, watch=False)[1]
 
 
+def function_counts(elf: Path, target: Target, images: NDArray[np.uint8]) -> dict[str, float]:
+    """Run an ELF on images and return each function's own instructions a frame, by symbol."""
+    board = EmulatedBoard(elf, target, EspAtModule(None))
+    frames = iter(np.ascontiguousarray(images))
+
+    def next_image() -> bytes | None:
+        image: NDArray[np.uint8] | None = next(frames, None)
+        return None if image is None else image.tobytes()
+
+    board.play_camera(next_image)
+    board.run(max_instructions=START_INSTRUCTIONS + INSTRUCTIONS_PER_FRAME * len(images))
+    totals: dict[str, int] = {}
+    for address, instructions in board.cpu.instructions_by_block().items():
+        function = board.image.function_at(address)
+        if function is not None:
+            totals[function.symbol] = totals.get(function.symbol, 0) + instructions
+    return {symbol: total / len(images) for symbol, total in sorted(totals.items())}
+
+
 def _run(
     elf: Path, program: Program, target: Target, images: NDArray[np.uint8], *, watch: bool
 ) -> tuple[dict[str, NDArray[np.int16]], ElfMeasurement]:

@@ -6,7 +6,7 @@ import re
 import struct
 import subprocess
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,6 +93,25 @@ def read_machine_code(elf: Path) -> MachineCode:
             owner.take(address, mnemonic, operands)
     found = {start: reader.finish() for start, reader in functions.items()}
     return MachineCode(found, symbols, memory)
+
+
+def symbol_sizes(elf: Path) -> dict[str, int]:
+    """Return the size in bytes of each function and object of an ELF that states it."""
+    with elf.open("rb") as stream:
+        symbols, _names = _symbols(ELFFile(stream))
+    return {name: size for name, (_address, size) in symbols.items() if size}
+
+
+def readable(names: Sequence[str]) -> list[str]:
+    """Return symbols as C++ writes them, in their order."""
+    result = subprocess.run(
+        ("arm-none-eabi-c++filt",),
+        input="\n".join(names),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return result.stdout.splitlines()
 
 
 def _symbols(file: ELFFile) -> tuple[dict[str, tuple[int, int]], dict[int, str]]:

@@ -8,7 +8,6 @@ inlining, tail calls, weak handlers and the library are as they are on the board
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,7 +17,13 @@ from agilenn_cc.errors import AgilennError, Diagnostic, ExitCode
 from agilenn_cc.targets import Target
 from agilenn_cc.verify.callgraph_info import Frame, read_frames
 from agilenn_cc.verify.indirect_calls import FIRMWARE, OWN_STACK, IndirectCalls
-from agilenn_cc.verify.machine_code import WORD, MachineCode, MachineFunction, read_machine_code
+from agilenn_cc.verify.machine_code import (
+    WORD,
+    MachineCode,
+    MachineFunction,
+    read_machine_code,
+    readable,
+)
 
 # The core pushes r0 to r3, r12, lr, pc, xPSR; with an FPU in use s0 to s15, FPSCR and a gap too
 # (PM0253 section 2.3.7). A word more may align the stack.
@@ -164,7 +169,7 @@ class _Graph:
 
     def __post_init__(self) -> None:
         functions = self.code.functions
-        plain = _demangle([function.name for function in functions.values()])
+        plain = readable([function.name for function in functions.values()])
         self.names = dict(zip(functions, plain, strict=True))
 
     @property
@@ -266,7 +271,7 @@ def _level(positions: Sequence[int], priorities: Mapping[int, int], name: str) -
 
 def _check_own_stacks(graph: _Graph, code: MachineCode) -> None:
     addresses = {function.name: address for address, function in code.functions.items()}
-    arrays = dict(zip(code.symbols, _demangle(list(code.symbols)), strict=True))
+    arrays = dict(zip(code.symbols, readable(list(code.symbols)), strict=True))
     for function, (continuation, array) in OWN_STACK.items():
         if function not in addresses:
             continue
@@ -301,14 +306,3 @@ def _jumped_to(code: MachineCode, address: int) -> bool:
         address in function.jumps and function.name.endswith("_veneer")
         for function in code.functions.values()
     )
-
-
-def _demangle(names: Sequence[str]) -> list[str]:
-    result = subprocess.run(
-        ("arm-none-eabi-c++filt",),
-        input="\n".join(names),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return result.stdout.splitlines()
