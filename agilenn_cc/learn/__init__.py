@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from agilenn_cc.spec import Spec
 
 WITHOUT_EFFECT = frozenset(("checkpoint", "profile", "quantisation"))
-"""Keys of the spec's `training` section that leave the float split as it is; `profile` acts by others."""
+"""Keys of the spec's `training` section that leave the float split as it is.
+
+`profile` acts through the keys that it gives values to.
+"""
 
 
 def train(

@@ -33,6 +33,9 @@ PAPER: Mapping[str, Any] = MappingProxyType(
         "attribution_every": 1,
         # Sec. 3.1: the reference is trained in advance, and nothing of it afterwards.
         "adapter": "frozen",
+        "importance_gradient": "all",
+        # Sec. 6: learning-based quantisation after Agustsson et al. 2017.
+        "quantiser": "soft-to-hard",
         # Eq. 1 and 2 as they stand.
         "order": "disorder",
         "order_margin": 0.0,
