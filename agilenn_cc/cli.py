@@ -286,6 +286,13 @@ def serve(build: Path | None, host: str, port: int | None) -> None:
 @click.option("--loss", type=click.FloatRange(0, 1), default=0.0, help="Share of lost datagrams.")
 @click.option("--target", help="Board, if it is described in a file of yours.")
 @click.option("--timeline", type=click.IntRange(1), metavar="FRAME", help="Draw one frame's time.")
+@click.option(
+    "--rate",
+    type=click.IntRange(0, 7),
+    default=0,
+    show_default=True,
+    help="Which of `payload.rates`, counted from 0; typed on the emulated console.",
+)
 @_json_option
 def simulate(
     build: Path | None,
@@ -295,12 +302,13 @@ def simulate(
     loss: float,
     target: str | None,
     timeline: int | None,
+    rate: int,
     as_json: bool,
 ) -> None:
     """Boot the firmware of BUILD in the emulator against its own server."""
     from agilenn_cc.pipeline.simulation import SimulationRequest, run_simulation, summary
 
-    request = SimulationRequest(frames, not no_server, air_rate, loss, target, timeline)
+    request = SimulationRequest(frames, not no_server, air_rate, loss, target, timeline, rate)
     with _watching() as notify:
         result = run_simulation(find_build(build), request, notify)
     if as_json:
@@ -394,6 +402,72 @@ def sweep(
         _out_json(swept.to_json())
     else:
         _out(swept.to_text())
+
+
+@main.command()
+@click.argument("figure", metavar="FIGURE")
+@click.option("--dataset", help="A data set known by name; the network is one of ours.")
+@click.option(
+    "--spec",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A spec of your own, in place of --dataset.",
+)
+@click.option(
+    "--profile",
+    type=click.Choice(("quick", "paper")),
+    help="Scale of the training.  [default: quick; with --spec, what it says]",
+)
+@click.option(
+    "--seeds", default="0", show_default=True, metavar="N,N,N", help="Repeat with each seed."
+)
+@click.option(
+    "--over", multiple=True, metavar="KEY=V1,V2", help="With 'rate': keys to vary. May be repeated."
+)
+@_set_option
+@_target_option
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where table and picture go.  [default: build/reproduce/FIGURE-NAME]",
+)
+@_json_option
+def reproduce(
+    figure: str,
+    dataset: str | None,
+    spec: Path | None,
+    profile: str | None,
+    seeds: str,
+    over: tuple[str, ...],
+    overrides: tuple[str, ...],
+    target: str,
+    output: Path | None,
+    as_json: bool,
+) -> None:
+    """Run the experiment of a FIGURE of the paper and set it beside the paper's values.
+
+    FIGURE is 6, 8b, 9b, 10, 11, 15, 18, 21 or 24; or 'rate', accuracy against bytes beside JPEG.
+    Results are cached: what was trained before is not trained again.
+    """
+    from agilenn_cc.reproduce.run import ReproduceRequest
+    from agilenn_cc.reproduce.run import reproduce as run_experiment
+
+    if (dataset is None) == (spec is None):
+        raise click.UsageError("name either --dataset or --spec")
+    try:
+        numbers = tuple(int(seed) for seed in seeds.split(","))
+    except ValueError:
+        raise click.BadParameter(f"'{seeds}' is no list of whole numbers such as 0,1,2") from None
+    request = ReproduceRequest(
+        figure, dataset, spec, profile, overrides, numbers, over, target, output
+    )
+    with _watching() as notify:
+        done = run_experiment(request, notify)
+    if as_json:
+        _out_json(done.to_json())
+    else:
+        _out(done.markdown())
+        _out(f"written to {done.directory}: figure.svg, figure.png, table.md, table.json")
 
 
 @main.command()

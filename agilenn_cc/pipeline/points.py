@@ -127,10 +127,9 @@ def _rates(
             found.append(
                 RatePoint(
                     factor,
-                    *(
-                        float((answer == test.labels).mean())
-                        for answer in (answers.combined, answers.local, answers.remote)
-                    ),
+                    float((answers.combined == test.labels).mean()),
+                    float((answers.local == test.labels).mean()),
+                    float((answers.remote == test.labels).mean()),
                     {name: _mean_bytes(name, learned, answers.indices, trained_on)
                      for name in codecs},
                 )

@@ -8,20 +8,19 @@ from contextlib import contextmanager
 from typing import Any
 
 import matplotlib as mpl
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.rcsetup import cycler
 
 COLOURS = ("#2f6fdb", "#c2410c", "#0f8b8d", "#7a54c7", "#4d7c0f", "#be123c", "#64748b", "#a16207")
 INK, SOFT, LINE = "#1c2330", "#5b6575", "#d9dee6"
 DASHES = ("-", "--", "-.", ":")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
-_LOOK: dict[str, Any] = {
+_LOOK: Any = {
     "axes.edgecolor": LINE,
     "axes.grid": True,
     "axes.labelcolor": SOFT,
-    "axes.prop_cycle": mpl.cycler(color=COLOURS),
+    "axes.prop_cycle": cycler("color", COLOURS),
     "axes.spines.right": False,
     "axes.spines.top": False,
     "axes.titlecolor": INK,
@@ -59,7 +58,7 @@ def svg(figure: Figure) -> str:
     """Return the figure as SVG text that stands within an HTML page: no prolog, no date."""
     with mpl.rc_context(_LOOK):
         text = io.StringIO()
-        FigureCanvasSVG(figure).print_svg(text, metadata={"Date": None, "Creator": None})
+        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     whole = text.getvalue()
     return whole[whole.index("<svg") :]
 
@@ -68,5 +67,5 @@ def png(figure: Figure) -> bytes:
     """Return the figure as PNG."""
     with mpl.rc_context(_LOOK):
         data = io.BytesIO()
-        FigureCanvasAgg(figure).print_png(data, metadata={"Software": None})
+        figure.savefig(data, format="png", metadata={"Software": None})
     return data.getvalue()
