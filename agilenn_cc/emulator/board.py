@@ -189,7 +189,8 @@ class EmulatedBoard:
             dma.connect(f"{name}_RX", base + 0x24)
             dma.connect(f"{name}_TX", base + 0x28)
         console, link = self.target.console, self.target.link_uart
-        self._wire(console.instance).line = _ConsoleLine(self._console_line)
+        self._console = self._wire(console.instance)
+        self._console.line = _ConsoleLine(self._console_line)
         self.link = self._wire(link.instance)
         if self.module is not None:
             self.link.line = self.module
@@ -305,6 +306,10 @@ class EmulatedBoard:
             listener(line)
         if self._until is not None and self._until(self):
             self.stop()
+
+    def type_key(self, key: str) -> None:
+        """Send one ASCII character to the console's receiver."""
+        self._console.receive(ord(key), self.target.console.baud)
 
     def on_console_line(self, listener: Callable[[str], None]) -> None:
         """Call `listener` with each finished line of the console."""

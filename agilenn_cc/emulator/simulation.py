@@ -20,7 +20,7 @@ INSTRUCTIONS_PER_FRAME = 4_000_000_000
 _DRAIN_S = 2.0
 _ANSWER = re.compile(
     r"answer sequence=(?P<sequence>\d+) class=(?P<class_index>\d+) source=(?P<source>[a-z-]+) "
-    r"device_us=(?P<device_us>\d+) total_us=(?P<total_us>\d+)"
+    r"device_us=(?P<device_us>\d+) total_us=(?P<total_us>\d+)(?: rate=(?P<rate>\d+))?"
 )
 
 
@@ -28,7 +28,8 @@ _ANSWER = re.compile(
 class FrameResult:
     """One answer of the board, as its console line says; times in microseconds of virtual time.
 
-    device_us: until the local net is done; total_us: until the answer stands.
+    device_us: until the local net is done; total_us: until the answer stands; rate: of the
+    quantiser, 0 where there is only one.
     """
 
     sequence: int
@@ -36,6 +37,7 @@ class FrameResult:
     source: str
     device_us: int
     total_us: int
+    rate: int = 0
 
     @property
     def combined(self) -> bool:
@@ -79,6 +81,7 @@ def parse_answer(line: str) -> FrameResult | None:
         found["source"],
         int(found["device_us"]),
         int(found["total_us"]),
+        int(found["rate"] or 0),
     )
 
 
@@ -94,13 +97,15 @@ def simulate(
     on_frame: Callable[[FrameResult], None] | None = None,
     on_console_line: Callable[[str], None] | None = None,
     timeline: TimelineRequest | None = None,
+    keys: Iterable[str] = (),
 ) -> Simulation:
     """Boot an ELF and let it answer frames, given as raw bytes (uint8, H x W x C, row by row).
 
     server: the real UDP endpoint behind the module (None: datagrams go nowhere). on_frame is called
     as each answer leaves the console, so that a caller may stop and start the server; the board may
     have begun the next frame by then. timeline: a frame to record (None: nothing is watched);
-    `Simulation.timeline` stays None if the frames end before it. Raises `EmulationError` (exit
+    `Simulation.timeline` stays None if the frames end before it. keys: characters typed on the
+    console, one before each frame. Raises `EmulationError` (exit
     code 6) if the firmware fails or answers fewer frames than it was given.
     """
     module = EspAtModule(server, config=at, air=air)
@@ -108,17 +113,26 @@ def simulate(
     recorder = None if timeline is None else TimelineRecorder(board, timeline)
     results: list[FrameResult] = []
     remaining = iter(frames)
+    typed = iter(keys)
     given = 0
+
+    def type_next() -> None:
+        key = next(typed, None)
+        if key is not None:
+            board.type_key(key)
 
     def next_image() -> bytes | None:
         nonlocal given
         image = next(remaining, None)
         if image is not None:
             given += 1
+            type_next()  # taken before the frame after this one
             board.cpu.instruction_budget = board.time.executed + INSTRUCTIONS_PER_FRAME
         return image
 
     def console_line(line: str) -> None:
+        if len(board.console_lines) == 1:
+            type_next()
         if on_console_line is not None:
             on_console_line(line)
         result = parse_answer(line)

@@ -32,7 +32,7 @@ def _exceeded(spec: Spec, report: Report) -> Iterator[Diagnostic]:
     for key, used, limit in (
         ("flash", device.flash, budget.flash),
         ("ram", device.ram + device.input_frame, budget.ram),
-        ("payload", None if payload is None else payload.bytes_mean, budget.payload),
+        ("payload", _largest_payload(report), budget.payload),
     ):
         if limit is not None and used is not None and used > limit:
             over = f"{human_bytes(used)} are {human_bytes(used - limit)} over {human_bytes(limit)}"
@@ -47,6 +47,13 @@ def _exceeded(spec: Spec, report: Report) -> Iterator[Diagnostic]:
             f"{budget.latency_ms:g} ms"
         )
         yield _diagnostic(spec, "latency", over)
+
+
+def _largest_payload(report: Report) -> float | None:
+    """Return the mean bytes of the rate that sends most."""
+    if report.rates:
+        return max(rate.bytes_mean for rate in report.rates)
+    return None if report.payload is None else report.payload.bytes_mean
 
 
 def _diagnostic(spec: Spec, key: str, over: str) -> Diagnostic:

@@ -26,6 +26,11 @@ def indices_of(graph: Graph, images: npt.NDArray[np.uint8], rate: int = 0) -> np
     return np.concatenate([run(graph, batch, rate)["indices"] for batch in batches])
 
 
+def indices_of_all_rates(graph: Graph, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Return what one set of tables is trained on, as `indices_of`: each rate counts as much."""
+    return np.concatenate([indices_of(graph, images, rate) for rate in range(graph.rates)])
+
+
 def trained_tables(
     spec: Spec, data: LazyDataset, model: QuantisedModel, quantise_key: str, cache: Cache
 ) -> bytes:
@@ -33,7 +38,7 @@ def trained_tables(
     codec, levels = get_codec(spec.payload.codec), len(model.levels)
 
     def produce(folder: Path) -> None:
-        indices = indices_of(model.graph, data.value.train.images[:TABLE_IMAGES])
+        indices = indices_of_all_rates(model.graph, data.value.train.images[:TABLE_IMAGES])
         (folder / _FILE).write_bytes(codec.train(indices, levels))
 
     key = digest(
@@ -45,4 +50,5 @@ def trained_tables(
 
 def untrained_tables(spec: Spec, graph: Graph, images: npt.NDArray[np.uint8]) -> bytes:
     """Return tables of the right shape for a network that is not trained."""
-    return get_codec(spec.payload.codec).train(indices_of(graph, images), spec.payload.levels)
+    indices = indices_of_all_rates(graph, images)
+    return get_codec(spec.payload.codec).train(indices, spec.payload.levels)

@@ -19,17 +19,30 @@ class HeldOut:
     """Raw test images uint8 [N, H, W, C], labels int64 [N], and the model's answers int64 [N].
 
     `expected` is what the integer device part and the full-precision remote net answer together,
-    `expected_local` what the device answers alone.
+    `expected_local` what the device answers alone. `expected_coarser` [rates - 1, N] are the joint
+    answers at the rates beyond the first.
     """
 
     images: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.int64]
     expected: npt.NDArray[np.int64]
     expected_local: npt.NDArray[np.int64]
+    expected_coarser: npt.NDArray[np.int64] | None = None
+
+    @property
+    def expected_at(self) -> npt.NDArray[np.int64]:
+        """The joint answers at each rate, [rates, N]."""
+        first = self.expected[None]
+        coarser = self.expected_coarser
+        return first if coarser is None else np.concatenate([first, coarser])
 
     def to_bytes(self) -> bytes:
         """Return the file's content; equal frames give equal bytes."""
-        arrays = {name: np.ascontiguousarray(array) for name, array in vars(self).items()}
+        arrays = {
+            name: np.ascontiguousarray(array)
+            for name, array in vars(self).items()
+            if array is not None
+        }
         content: bytes = save(arrays)
         return content
 

@@ -43,6 +43,7 @@ def identify(
 ) -> ModelIdentity:
     """Return the identity of a quantised model, its remote net and its codec."""
     levels = np.ascontiguousarray(model.levels, dtype="<f4").tobytes()
+    levels += np.array(model.rates[1:], dtype="<f8").tobytes()
     return ModelIdentity(
         graph=digest_bytes(save_graph(model.graph)),
         codebook=digest_bytes(levels),

@@ -14,8 +14,16 @@ import numpy.typing as npt
 
 from agilenn_cc.cache import Cache, digest, digest_rooms, digest_sources
 from agilenn_cc.data import Split
-from agilenn_cc.learn import BatchProgress, Progress, Resumed, TrainingOptions, headline, history
-from agilenn_cc.pipeline.codec_tables import trained_tables
+from agilenn_cc.learn import (
+    BatchProgress,
+    Progress,
+    Resumed,
+    TrainingOptions,
+    headline,
+    history,
+    worker_index,
+)
+from agilenn_cc.pipeline.codec_tables import indices_of, trained_tables
 from agilenn_cc.pipeline.events import (
     Listener,
     StageDone,
@@ -33,8 +41,17 @@ AGREEMENT_IMAGES = 100
 PAYLOAD_IMAGES = 1000
 SAMPLE_CLASSES = 4
 SECONDS = "seconds"  # wall time, kept apart from what is reproducible
-INDICES = "test_indices.npy"
 SAMPLES = "sample_images.npy"
+
+
+@dataclass(frozen=True)
+class LearnedRate:
+    """What is measured of one rate of the quantiser; see `Learned`."""
+
+    factor: float
+    quantised: dict[str, Any]
+    modal_levels: tuple[int, ...]
+    test_indices: npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -45,7 +62,7 @@ class Learned:
     `quantised` and `tflite` are sections of the report; `test_indices` uint8 [N, H, W, C - k] is
     what the device sends for the first test images; `codec_tables` are what the codec was trained
     to (empty for most); `sample_images` uint8 [N, H, W, C] are what
-    the example camera shows.
+    the example camera shows. All of that is of the first rate; `coarser` are the others.
     """
 
     model: QuantisedModel
@@ -60,6 +77,13 @@ class Learned:
     test_indices: npt.NDArray[np.uint8]
     sample_images: npt.NDArray[np.uint8]
     key: str
+    coarser: tuple[LearnedRate, ...] = ()
+
+    @property
+    def rates(self) -> tuple[LearnedRate, ...]:
+        """All rates, the finest first."""
+        first = LearnedRate(1.0, self.quantised, self.modal_levels, self.test_indices)
+        return (first, *self.coarser)
 
 
 def _reference_key(spec: Spec) -> str:
@@ -93,8 +117,11 @@ def train_split(
             "rates": list(spec.payload.rates),
             "reference": _reference_key(spec),
             "code": digest_rooms("learn"),
+            # Other devices add up in another order: the same training, but not the same bytes.
+            **({} if options.strategy == "none" else {"strategy": options.strategy}),
         }
     )
+    worker = worker_index() if options.strategy == "multi-worker" else 0
     watched = replace(
         options,
         on_batch=lambda batch: notify(_batch_event(batch)),
@@ -103,7 +130,7 @@ def train_split(
 
     def produce(folder: Path) -> None:
         notify(StageStarted("train"))
-        work = cache.work("train", key)
+        work = cache.work("train", f"worker-{worker}-{key}" if worker else key)
         trained = learn.train(
             spec, data.value, work, lambda epoch: notify(_epoch_event(epoch)), watched
         )
@@ -173,7 +200,7 @@ def quantise_split(
         {
             "train": train_key,
             "quantisation": spec.training.quantisation,
-            "code": digest_rooms("quantise", "ir"),
+            "code": digest_rooms("quantise", "ir", "pipeline/learned.py"),
         }
     )
 
@@ -185,13 +212,21 @@ def quantise_split(
         quantise.save(model, folder)
         (folder / "remote_net.pb").write_bytes(quantise.export_remote(split))
         test = data.value.test
-        indices = quantise.answer(model, split.remote, test.images[:PAYLOAD_IMAGES]).indices
-        np.save(folder / INDICES, indices)
+        for rate in range(len(model.rates)):
+            np.save(
+                folder / _indices_file(rate),
+                indices_of(model.graph, test.images[:PAYLOAD_IMAGES], rate),
+            )
         np.save(folder / SAMPLES, one_image_a_class(test))
         summary = {
-            "quantised": quantise.evaluate(model, split.remote, test),
             "tflite": agreement(model, test.images[:AGREEMENT_IMAGES]),
-            "modal_levels": modal_levels(model, calibration),
+            "rates": [
+                {
+                    "quantised": quantise.evaluate(model, split.remote, test, rate),
+                    "modal_levels": modal_levels(model, calibration, rate),
+                }
+                for rate in range(len(model.rates))
+            ],
         }
         (folder / "measured.json").write_text(json.dumps(summary, indent=1, sort_keys=True))
 
@@ -201,22 +236,37 @@ def quantise_split(
     model = quantise.load(folder)
     remote_net = (folder / "remote_net.pb").read_bytes()
     tables = trained_tables(spec, data, model, key, cache)
-    accuracy = measured["quantised"]["accuracy"]
+    rates = tuple(
+        LearnedRate(
+            factor,
+            found["quantised"],
+            tuple(found["modal_levels"]),
+            np.load(folder / _indices_file(rate)),
+        )
+        for rate, (factor, found) in enumerate(zip(model.rates, measured["rates"], strict=True))
+    )
+    first = rates[0]
+    accuracy = first.quantised["accuracy"]
     notify(StageDone("quantise", time.monotonic() - began, cached, f"int8 accuracy {accuracy:.1%}"))
     return Learned(
         model=model,
         remote_net=remote_net,
         split_directory=split_folder,
         training=_training_metrics(split_folder),
-        quantised=measured["quantised"],
+        quantised=first.quantised,
         tflite=measured["tflite"],
-        modal_levels=tuple(measured["modal_levels"]),
+        modal_levels=first.modal_levels,
         identity=identify(model, remote_net, spec.payload.codec, tables),
         codec_tables=tables,
-        test_indices=np.load(folder / INDICES),
+        test_indices=first.test_indices,
         sample_images=np.load(folder / SAMPLES),
         key=key,
+        coarser=rates[1:],
     )
+
+
+def _indices_file(rate: int) -> str:
+    return f"test_indices_{rate}.npy"
 
 
 def one_image_a_class(split: Split) -> npt.NDArray[np.uint8]:
@@ -225,11 +275,9 @@ def one_image_a_class(split: Split) -> npt.NDArray[np.uint8]:
     return split.images[first[:SAMPLE_CLASSES]]
 
 
-def modal_levels(model: QuantisedModel, images: npt.NDArray[np.uint8]) -> list[int]:
+def modal_levels(model: QuantisedModel, images: npt.NDArray[np.uint8], rate: int = 0) -> list[int]:
     """Return each sent channel's most frequent index over uint8 images [N, H, W, C]."""
-    from agilenn_cc.ir.reference import run
-
-    indices = run(model.graph, images)["indices"]
+    indices = indices_of(model.graph, images, rate)
     levels = len(model.levels)
     flat = indices.reshape(-1, indices.shape[-1])
     return [int(np.bincount(channel, minlength=levels).argmax()) for channel in flat.T]

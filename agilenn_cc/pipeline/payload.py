@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from agilenn_cc.codec import get_codec
-from agilenn_cc.report.schema import Payload
+from agilenn_cc.pipeline.learned import Learned
+from agilenn_cc.report.schema import Payload, Rate
 from agilenn_cc.spec import Spec
 
 
@@ -39,6 +40,26 @@ def measure_payload(
         bytes_p95=float(np.percentile(sizes, 95)),
         fragments_mean=float(np.mean([len(fragments) for fragments in coded])),
     )
+
+
+def measure_rates(spec: Spec, learned: Learned) -> tuple[Rate, ...]:
+    """Return what each rate of a network costs and gives; nothing if there is only one."""
+    if not learned.coarser:
+        return ()
+    rates = []
+    for rate in learned.rates:
+        payload = measure_payload(spec, rate.test_indices, learned.codec_tables)
+        rates.append(
+            Rate(
+                factor=rate.factor,
+                accuracy=rate.quantised["accuracy"],
+                accuracy_remote=rate.quantised["accuracy_remote"],
+                bytes_mean=payload.bytes_mean,
+                bytes_p95=payload.bytes_p95,
+                fragments_mean=payload.fragments_mean,
+            )
+        )
+    return tuple(rates)
 
 
 def untrained_payload(spec: Spec, symbols: int) -> Payload:

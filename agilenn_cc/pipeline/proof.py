@@ -7,6 +7,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+
 from agilenn_cc.cache import Cache, digest, digest_bytes, digest_files, digest_rooms
 from agilenn_cc.emit.writer import write_tree
 from agilenn_cc.errors import AgilennError, ExitCode
@@ -18,7 +20,7 @@ from agilenn_cc.pipeline.events import Listener
 from agilenn_cc.pipeline.held_out import HeldOut
 from agilenn_cc.pipeline.inputs import LazyDataset
 from agilenn_cc.pipeline.learned import Learned
-from agilenn_cc.pipeline.simulation import SimulationRequest, simulate_frames
+from agilenn_cc.pipeline.simulation import EVERY_RATE, SimulationRequest, simulate_frames
 from agilenn_cc.report.schema import EndToEnd
 from agilenn_cc.report.timeline import timeline_svg
 from agilenn_cc.targets import Target
@@ -57,8 +59,17 @@ def held_out_frames(learned: Learned, data: LazyDataset, frames: int, cache: Cac
         split = learn.load(learned.split_directory)
         test = data.value.test
         images = test.images[:frames]
-        answers = quantise.answer(learned.model, split.remote, images)
-        held_out = HeldOut(images, test.labels[:frames], answers.combined, answers.local)
+        first, *coarser = (
+            quantise.answer(learned.model, split.remote, images, rate)
+            for rate in range(len(learned.model.rates))
+        )
+        held_out = HeldOut(
+            images,
+            test.labels[:frames],
+            first.combined,
+            first.local,
+            np.stack([answers.combined for answers in coarser]) if coarser else None,
+        )
         (folder / "frames").write_bytes(held_out.to_bytes())
 
     key = digest({"model": learned.key, "frames": frames})
@@ -146,6 +157,7 @@ def prove_answers(
 ) -> tuple[EndToEnd, str, bool]:
     """Run the firmware against the emitted server; each answer must be the Python model's.
 
+    Where the network has several rates, another one is chosen before each frame.
     `server` is empty where the device answers alone.
 
     Returns the counts, a picture (SVG) of when one frame did what, and whether it was cached.
@@ -159,7 +171,8 @@ def prove_answers(
         if server:
             write_tree(server, folder / "server")
             module = next(path.parent for path in (folder / "server").glob("*/__main__.py"))
-        request = SimulationRequest(len(held_out.images), timeline=min(2, len(held_out.images)))
+        frames = len(held_out.images)
+        request = SimulationRequest(frames, timeline=min(2, frames), rate=EVERY_RATE)
         phases = firmware.program.phases
         result = simulate_frames(elf, target, module, held_out, request, notify, phases)
         end = result.end_to_end

@@ -16,6 +16,7 @@ from agilenn_cc.report.schema import (
     Estimate,
     Payload,
     Quantised,
+    Rate,
     Report,
     TfliteAgreement,
     Training,
@@ -68,6 +69,7 @@ def build_report(
     program: Program,
     elf: Path,
     payload: Payload,
+    rates: tuple[Rate, ...],
     proof: Proof,
     end: EndToEnd | None,
 ) -> Report:
@@ -86,6 +88,7 @@ def build_report(
                 tflite=TfliteAgreement.model_validate(learned.tflite),
             ),
             "end_to_end": end,
+            "rates": rates,
         }
     )
 

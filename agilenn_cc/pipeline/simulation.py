@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import tempfile
 import time
 from collections import Counter
@@ -18,6 +19,7 @@ from agilenn_cc.emit.firmware_build import build_elf
 from agilenn_cc.emulator import AirConfig
 from agilenn_cc.emulator.simulation import FrameResult, Simulation, simulate
 from agilenn_cc.emulator.timeline_recorder import TimelineRequest
+from agilenn_cc.errors import AgilennError, ExitCode
 from agilenn_cc.pipeline.events import Listener, StageDone, StageProgress, StageStarted
 from agilenn_cc.pipeline.held_out import HeldOut
 from agilenn_cc.pipeline.server_process import server_process
@@ -30,12 +32,17 @@ from agilenn_cc.targets import Target, load_target
 PATIENT = ("--gap-ms", "60000", "--reorder-ms", "60000")
 
 
+EVERY_RATE = -1
+"""All rates in turn."""
+
+
 @dataclass(frozen=True)
 class SimulationRequest:
     """How to simulate; air_rate in bit/s, None for the emulator's default; loss is a share.
 
     `target` None is the board that the build was made for; `timeline` is the sequence number of a
-    frame to record.
+    frame to record. `rate` is that of the quantiser, `EVERY_RATE` chooses the next one before each
+    frame; it is typed on the console, as a user does it.
     """
 
     frames: int
@@ -44,6 +51,7 @@ class SimulationRequest:
     loss: float = 0.0
     target: str | None = None
     timeline: int | None = None
+    rate: int = 0
 
     @property
     def air(self) -> AirConfig:
@@ -59,6 +67,7 @@ class SimulationResult:
 
     end_to_end: EndToEnd
     sources: dict[str, int]
+    rates: dict[str, int]
     device_us: float
     total_us: float
     simulation: Simulation
@@ -68,6 +77,7 @@ class SimulationResult:
         return {
             **self.end_to_end.model_dump(),
             "sources": self.sources,
+            "rates": self.rates,
             "device_us_mean": self.device_us,
             "total_us_mean": self.total_us,
             "instructions": self.simulation.instructions,
@@ -89,6 +99,14 @@ def run_simulation(
     """
     target = load_target(request.target or build.manifest["target"])
     held_out = HeldOut.read(build.path)
+    rates = len(held_out.expected_at)
+    if request.rate >= rates:
+        raise AgilennError.of(
+            ExitCode.USAGE,
+            "simulate.rate",
+            f"there is no rate {request.rate}: the network of this build has {rates}",
+            hint="name one of them, counted from 0; payload.rates gives a network several",
+        )
     with tempfile.TemporaryDirectory(prefix="agilenn-") as folder:
         began = time.monotonic()
         notify(StageStarted("link"))
@@ -135,8 +153,17 @@ def simulate_frames(
             air=request.air,
             on_frame=count,
             timeline=recorded,
+            keys=_keys(request.rate, len(held_out.expected_at)),
         )
     return _judge(simulation, held_out, order)
+
+
+def _keys(rate: int, rates: int) -> Iterator[str]:
+    """Yield what is typed before each frame; nothing for a network that has one rate."""
+    if rates == 1 or rate == 0:
+        return
+    for frame in itertools.count():
+        yield str(frame % rates if rate == EVERY_RATE else rate)
 
 
 @contextlib.contextmanager
@@ -154,7 +181,9 @@ def _judge(
     frames = simulation.frames
     answers = np.array([frame.class_index for frame in frames])
     combined = np.array([frame.combined for frame in frames])
-    expected = np.where(combined, held_out.expected[order], held_out.expected_local[order])
+    rates = np.array([frame.rate for frame in frames])
+    joint = held_out.expected_at[rates, order]
+    expected = np.where(combined, joint, held_out.expected_local[order])
     return SimulationResult(
         EndToEnd(
             frames=len(frames),
@@ -163,6 +192,7 @@ def _judge(
             accuracy=float((answers == held_out.labels[order]).mean()),
         ),
         dict(sorted(Counter(frame.source for frame in frames).items())),
+        dict(sorted(Counter(str(frame.rate) for frame in frames).items())),
         float(np.mean([frame.device_us for frame in frames])),
         float(np.mean([frame.total_us for frame in frames])),
         simulation,

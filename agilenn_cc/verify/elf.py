@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,11 @@ from agilenn_cc.ir.graph import Graph
 from agilenn_cc.ir.reference import run as run_reference
 from agilenn_cc.passes.program import Program, Tap, symbol_prefix
 from agilenn_cc.targets import Target
-from agilenn_cc.verify.host import compare
+from agilenn_cc.verify.host import compare, merged
 
 PHASES = ("extractor", "local", "quantise", "encode")
+COARSER_IMAGES = 20
+"""Images that the firmware computes at each rate but the first; the host computes all."""
 INSTRUCTIONS_PER_FRAME = 2_000_000_000
 START_INSTRUCTIONS = 4_000_000_000
 _DTYPES: dict[str, np.dtype[Any]] = {
@@ -61,11 +64,24 @@ def verify_elf(
 ) -> ElfResult:
     """Run an ELF on images (uint8 [N, H, W, C]) and compare each watched tensor with `graph`.
 
-    The WiFi module's datagrams go nowhere, so that no server is needed. Raises `EmulationError` if
-    the firmware does what the board cannot do.
+    Where the quantiser has several rates, the first images (`COARSER_IMAGES`) come again at each of
+    the others, which is chosen as a user chooses it, on the console. The WiFi module's datagrams go
+    nowhere, so that no server is needed. Raises `EmulationError` if the firmware does what the
+    board cannot do.
     """
-    tensors, measured = _run(elf, program, target, images, watch=True)
-    comparison = compare(tensors, run_reference(graph, images))
+    parts = [images, *[images[:COARSER_IMAGES]] * (program.rates - 1)]
+    ends = np.cumsum([len(part) for part in parts])
+    rates = np.repeat(np.arange(program.rates), [len(part) for part in parts])
+    tensors, measured = _run(elf, program, target, np.concatenate(parts), rates, watch=True)
+    comparison = merged(
+        [
+            compare(
+                {name: rows[end - len(part) : end] for name, rows in tensors.items()},
+                run_reference(graph, part, rate),
+            )
+            for rate, (part, end) in enumerate(zip(parts, ends.tolist(), strict=True))
+        ]
+    )
     return ElfResult(
         measured.phase_instructions,
         measured.function_instructions,
@@ -81,7 +97,8 @@ def measure(
     elf: Path, program: Program, target: Target, images: NDArray[np.uint8]
 ) -> ElfMeasurement:
     """Run an ELF on images and count, without comparing."""
-    return _run(elf, program, target, images, watch=False)[1]
+    finest = np.zeros(len(images), dtype=np.intp)
+    return _run(elf, program, target, images, finest, watch=False)[1]
 
 
 def function_counts(elf: Path, target: Target, images: NDArray[np.uint8]) -> dict[str, float]:
@@ -104,16 +121,26 @@ def function_counts(elf: Path, target: Target, images: NDArray[np.uint8]) -> dic
 
 
 def _run(
-    elf: Path, program: Program, target: Target, images: NDArray[np.uint8], *, watch: bool
+    elf: Path,
+    program: Program,
+    target: Target,
+    images: NDArray[np.uint8],
+    rates: NDArray[np.intp],
+    *,
+    watch: bool,
 ) -> tuple[dict[str, NDArray[np.int16]], ElfMeasurement]:
     board = EmulatedBoard(elf, target, EspAtModule(None))
     phases = phase_symbols(board.image, program.phases)
     board.profile(list(phases))
     frames = iter(np.ascontiguousarray(images))
     recorder = _Recorder(board, program, len(images)) if watch else None
+    # What is typed while a frame is computed is taken before the next one.
+    keys = iter([str(b) if a != b else "" for a, b in pairwise(rates.tolist())])
 
     def next_image() -> bytes | None:
         image: NDArray[np.uint8] | None = next(frames, None)
+        if image is not None and (key := next(keys, "")):
+            board.type_key(key)
         return None if image is None else image.tobytes()
 
     board.play_camera(next_image)
