@@ -196,11 +196,23 @@ class JointStep:
             "accuracy_local": _accuracy(local, labels),
         }
         loss = training.local_loss * losses.prediction_loss(labels, local)
+        priced = prediction
         if sent.bits is not None:
             metrics["bits"] = sent.bits
-            loss += training.rate_loss * sent.bits
-        judged, found = self._judged(features, labels, prediction, attributed)
+            priced += training.rate_loss * sent.bits
+        judged, found = self._judged(self._judgeable(features), labels, priced, attributed)
         return loss + judged, {**metrics, **found}
+
+    def _judgeable(self, features: Tensor) -> Tensor:
+        """Return the features as the judge sees them, sent ones without gradient if so asked.
+
+        The easy way to a small importance is a feature that says little. What is sent would lose
+        in accuracy what the adapter could have given up at no cost.
+        """
+        if self._training.importance_gradient == "all":
+            return features
+        sent = tf.stop_gradient(features[..., self._top :])
+        return tf.concat([features[..., : self._top], sent], axis=-1)
 
     def _judged(
         self, features: Tensor, labels: Tensor, prediction: Tensor, attributed: bool

@@ -43,7 +43,7 @@ def initialise(extractor: Model, spec: Spec, images: npt.NDArray[np.float32]) ->
     if not isinstance(first, Conv):
         raise ValueError("the extractor does not begin with a convolution")
     order = np.arange(first.filters)
-    if len(spec.network.extractor) == 1:
+    if has_twins(spec):
         top = spec.split.top
         order = np.concatenate([np.arange(top), np.arange(first.filters - top)])
     convolution = _first(extractor, keras.layers.Conv2D)
@@ -59,6 +59,27 @@ def initialise(extractor: Model, spec: Spec, images: npt.NDArray[np.float32]) ->
     norm.set_weights(
         [part.astype(np.float32) for part in (gamma, np.zeros_like(mean), mean, variance)]
     )
+
+
+def route_through_top(adapter: Model, spec: Spec) -> None:
+    """Let the reference read components 1 to k from the top channels alone, not from their twins.
+
+    Channels that are equal may change places in the `adapter`, a 1x1 convolution: its answers stay
+    as they are, and the top channels begin with all the importance of their components.
+    """
+    convolution = _first(adapter, keras.layers.Conv2D)
+    kernel, *bias = convolution.get_weights()
+    top, channels = spec.split.top, kernel.shape[2]
+    twins = min(top, channels - top)
+    kernel = kernel.copy()
+    kernel[:, :, :twins] += kernel[:, :, top : top + twins]
+    kernel[:, :, top : top + twins] = 0.0
+    convolution.set_weights([kernel, *bias])
+
+
+def has_twins(spec: Spec) -> bool:
+    """Return whether the first sent channels begin equal to the top ones."""
+    return spec.network.init == "pca" and len(spec.network.extractor) == 1
 
 
 def _first(model: Model, kind: type) -> Model:

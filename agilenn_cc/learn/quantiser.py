@@ -1,8 +1,9 @@
-"""The learned scalar quantiser of the sent features: soft in training, hard in use.
+"""The learned scalar quantiser of the sent features.
 
-Soft-to-hard quantisation with annealing (Agustsson et al. 2017, Sec. 3): a value's soft
-representative is the mean of all levels weighted by softmax(-sigma |x - level|^2); sigma grows
-until soft and hard agree.
+Two ways to train through it. Soft-to-hard quantisation with annealing (Agustsson et al. 2017,
+Sec. 3): a value's soft representative is the mean of all levels weighted by
+softmax(-sigma |x - level|^2); sigma grows until soft and hard agree. Straight-through estimation
+(Bengio et al. 2013): hard from the first step, and the gradient passes as if nothing were rounded.
 """
 
 from __future__ import annotations
@@ -41,6 +42,17 @@ def quantise(values: Tensor, levels: Tensor, sigma: Tensor, hard: Tensor) -> Ten
     """Return soft representatives, or hard ones with the soft gradient if `hard` (0 or 1) is 1."""
     soft = soft_quantise(values, levels, sigma)
     return soft + tf.stop_gradient(hard * (hard_quantise(values, levels) - soft))
+
+
+def straight_through(values: Tensor, levels: Tensor) -> Tensor:
+    """Return the nearest levels; the gradient passes between the outer levels, and to the levels.
+
+    A level's gradient is the sum of those of all values that it stands for.
+    """
+    lower, part = bracket(tf.stop_gradient(values), tf.stop_gradient(levels))
+    nearest = tf.gather(levels, lower + tf.cast(part > 0.5, tf.int32))
+    inside = tf.clip_by_value(values, tf.stop_gradient(levels[0]), tf.stop_gradient(levels[-1]))
+    return nearest + (inside - tf.stop_gradient(inside))
 
 
 def bracket(values: Tensor, levels: Tensor) -> tuple[Tensor, Tensor]:

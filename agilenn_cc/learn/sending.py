@@ -12,7 +12,7 @@ import numpy as np
 
 from agilenn_cc.learn import rate as code
 from agilenn_cc.learn.backend import Tensor, derive_seed, tf
-from agilenn_cc.learn.quantiser import bracket, quantise
+from agilenn_cc.learn.quantiser import bracket, quantise, straight_through
 from agilenn_cc.spec import Spec
 
 LONGEST_RUN = 0.5
@@ -50,11 +50,12 @@ class Sending:
         self._shape = count_shape(spec)
         self._factors = tf.constant(spec.payload.rates, tf.float32)
         self._loss = spec.training.rate_loss > 0
+        self._straight = spec.training.quantiser == "straight-through"
         self._dropout = spec.training.channel_dropout
         self._seed = derive_seed(spec.seed, "sending")
 
     def __call__(self, features: Tensor, sigma: Tensor, hard: Tensor, step: Tensor) -> Sent:
-        """Send `features` [N, H, W, S]; `sigma` and `hard` steer the quantiser.
+        """Send `features` [N, H, W, S]; `sigma` and `hard` steer a soft-to-hard quantiser.
 
         What is random depends on the spec's seed and the whole number `step` alone.
         """
@@ -67,7 +68,10 @@ class Sending:
             rate = self._draw([images], "rate", step, self._shape[0])
             factor = tf.gather(self._factors, rate)[:, None, None, None]
             scaled = features / factor
-        values = quantise(scaled, self._levels, sigma, hard)
+        if self._straight:
+            values = straight_through(scaled, self._levels)
+        else:
+            values = quantise(scaled, self._levels, sigma, hard)
         if several:
             values *= factor
         if not self._loss and not self._dropout:

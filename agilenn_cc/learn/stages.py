@@ -256,13 +256,15 @@ def joint_stage(
     feature_range: Callable[[], float],
     freeze: Callable[[], SplitModel],
 ) -> Stage:
-    """Train everything together; the quantiser hardens on the way.
+    """Train everything together; a soft-to-hard quantiser hardens on the way.
 
     After each epoch the importance is audited in full (`auditor`), and beside it with the
     attribution that training uses (`surrogate`): how far they differ says what that is worth.
     """
     epochs = spec.training.epochs
-    hard_from, frozen_from = int(HARD_FROM * epochs), int(FROZEN_FROM * epochs)
+    softening = spec.training.quantiser == "soft-to-hard"
+    hard_from = int(HARD_FROM * epochs) if softening else 0
+    frozen_from = int(FROZEN_FROM * epochs)
     joint = JointStep(spec, networks, reference, judge, optimiser)
     counter = StepCounter()
     latest: Metrics = {}

@@ -76,8 +76,12 @@ def cluster_failed(error: Exception) -> AgilennError:
 
 
 def synchronise_batch_norm(models: Iterable[Model], strategy: Strategy | None) -> None:
-    """Let batch norm use the statistics of all replicas' samples; nothing to do for one replica."""
-    if replicas(strategy) == 1:
+    """Let batch norm use the statistics of all replicas' samples, however many replicas there are.
+
+    Without a strategy nothing changes: batch norm is then fused, and its moving variance has
+    Bessel's correction n / (n - 1), which the synchronised one lacks.
+    """
+    if strategy is None:
         return
     for model in models:
         for layer in model.submodules:

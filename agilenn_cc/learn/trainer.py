@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,14 @@ import numpy.typing as npt
 
 from agilenn_cc.data import Dataset, Split, augment
 from agilenn_cc.errors import AgilennError, ExitCode
-from agilenn_cc.learn import WITHOUT_EFFECT, checkpoint, history, principal_components
+from agilenn_cc.learn import (
+    WITHOUT_EFFECT,
+    checkpoint,
+    history,
+    precision,
+    principal_components,
+    strategy,
+)
 from agilenn_cc.learn.attribution import IntegratedGradients, make_attribution
 from agilenn_cc.learn.audit import FULL_STEPS, Auditor
 from agilenn_cc.learn.backend import Tensor, derive_seed, keras, make_deterministic, tf
@@ -23,11 +30,11 @@ from agilenn_cc.learn.baseline import BASELINE_SAMPLES, FeatureBaseline
 from agilenn_cc.learn.checkpoint import Checkpoint
 from agilenn_cc.learn.history import EpochRecord, History
 from agilenn_cc.learn.importance_change import ChannelImportance, ImportanceChange
-from agilenn_cc.learn.joint import build_split, deployable, joint_variables
+from agilenn_cc.learn.joint import SplitNetworks, build_split, deployable, joint_variables
 from agilenn_cc.learn.judge import Judge
 from agilenn_cc.learn.losses import combination_weight
 from agilenn_cc.learn.networks import ends_rectified
-from agilenn_cc.learn.optimisers import Optimiser, make_optimiser
+from agilenn_cc.learn.optimisers import Optimiser, make_optimiser, scaled_for_float16
 from agilenn_cc.learn.options import TrainingOptions
 from agilenn_cc.learn.progress import (
     BatchProgress,
@@ -87,6 +94,7 @@ def train(
 
     The same spec, data and seed give the same bytes. Checkpoints lie in `work`; called again after
     an interruption, the training goes on after the last whole epoch and ends with the same result.
+    The workers of a cluster need a `work` each.
     The best joint epoch is chosen on the validation split; the test split is only measured.
 
     Raises `AgilennError`: exit 130 on Ctrl-C (the message says what is kept), exit 3 for a
@@ -101,6 +109,10 @@ def train(
     run = _Training(spec, dataset, work, progress or (lambda _: None), options)
     try:
         return run.result()
+    except tf.errors.OpError as error:
+        if options.strategy != "multi-worker":
+            raise
+        raise strategy.cluster_failed(error) from error
     except KeyboardInterrupt:
         raise AgilennError.of(
             ExitCode.INTERRUPTED,
@@ -125,24 +137,55 @@ class _Training:
         self._options = options
         self._history: History = ()
         self._log: TensorboardLog | None = None
+        self._strategy = strategy.make_strategy(options.strategy)
         classes = len(dataset.classes)
         standard = spec.dataset.normalisation == "standard"
         self._standardisation = Standardisation.of(dataset.train.images) if standard else None
-        self._networks = build_split(spec, classes, self._standardisation)
+        self._policy = precision.policy_name(spec.training.precision)
+        with strategy.scope(self._strategy), precision.computing_in(self._policy):
+            self._networks = build_split(spec, classes, self._standardisation)
+        self._twin: SplitNetworks | None = None
+        if self._strategy is not None or self._policy != "float32":
+            self._twin = build_split(spec, classes, self._standardisation)
         if spec.network.init == "pca":
             images, _labels = subset(dataset.train, SELECTION_SAMPLES)
             principal_components.initialise(self._networks.extractor, spec, normalise(images))
-        self._reference = build_reference(spec, classes)
+        with strategy.scope(self._strategy):
+            self._reference = build_reference(spec, classes)
+        if principal_components.has_twins(spec):
+            principal_components.route_through_top(self._reference.adapter, spec)
         self._results: dict[str, Any] = {}
         self._best: dict[str, Any] = {}
         self._best_arrays: dict[str, npt.NDArray[Any]] = {}
         self._after: ChannelImportance | None = None
         self._stage, self._epoch = "reference", 0
         self._seconds = 0.0
-        self._batch = min(spec.training.batch, len(dataset.train.images))
+        self._batch = self._divisible(min(spec.training.batch, len(dataset.train.images)))
         self._batches = len(dataset.train.images) // self._batch
-        self._stages = self._build_stages()
+        with strategy.scope(self._strategy):
+            self._stages = self._build_stages()
         self._clock = TrainingClock({stage.name: stage.epochs for stage in self._stages})
+
+    def _divisible(self, batch: int) -> int:
+        parts = strategy.replicas(self._strategy)
+        if batch % parts:
+            raise AgilennError.of(
+                ExitCode.SPEC,
+                "training.batch",
+                f"a batch of {batch} images cannot be divided equally between {parts} devices",
+                hint=f"set training.batch to a multiple of {parts}",
+                where=self._spec.where("training.batch"),
+            )
+        return batch
+
+    def _measured(self) -> SplitNetworks:
+        """Return the networks to measure and to keep: plain float32 ones with today's weights."""
+        trained, twin = self._networks, self._twin
+        if twin is None:
+            return trained
+        for name in ("extractor", "local", "remote"):
+            precision.copy_weights(getattr(trained, name), getattr(twin, name))
+        return replace(trained, extractor=twin.extractor, local=twin.local, remote=twin.remote)
 
     def where(self) -> str:
         """Return the stage and epoch, for messages."""
@@ -175,18 +218,21 @@ class _Training:
         training = spec.training
         full_steps = max(FULL_STEPS, training.steps)
         images, _labels = subset(data.train, BASELINE_SAMPLES)
-        baseline = FeatureBaseline(training.baseline, networks.extractor, images)
+        judged = networks.extractor if self._twin is None else self._twin.extractor
+        baseline = FeatureBaseline(training.baseline, judged, images)
         full = IntegratedGradients(full_steps, baseline.value)
-        auditor = Auditor(networks.extractor, reference, full, baseline)
+        auditor = Auditor(judged, reference, full, baseline)
         own = make_attribution(training.attribution, training.steps, baseline.value)
         self._auditor = auditor
-        self._surrogate = Auditor(networks.extractor, reference, own, baseline)
+        self._surrogate = Auditor(judged, reference, own, baseline)
         prepare = max(1, training.reference_epochs // 2)
         builtin = spec.reference.model == "builtin"
         rate = REFERENCE_LEARNING_RATE if builtin else FINE_TUNING_LEARNING_RATE
         feeding = [*reference.adapter.trainable_variables]
         if prepares_extractor(spec):
             feeding = [*networks.extractor.trainable_variables, *feeding]
+        trained = (networks.extractor, networks.local, networks.remote, reference.full)
+        strategy.synchronise_batch_norm(trained, self._strategy)
         return (
             reference_stage(
                 spec,
@@ -236,7 +282,8 @@ class _Training:
         if not variables:
             return None
         decay = self._spec.training.weight_decay
-        return make_optimiser(name, rate, decay, epochs * self._batches, variables)
+        optimiser = make_optimiser(name, rate, decay, epochs * self._batches, variables)
+        return scaled_for_float16(optimiser) if self._policy == "mixed_float16" else optimiser
 
     def _run_stage(self, stage: Stage) -> None:
         while self._epoch < stage.epochs and not self._has_stalled(stage):
@@ -250,6 +297,7 @@ class _Training:
                 self._tell_batch(stage, batch, time.monotonic() - started)
             metrics = {key: float(value) / self._batches for key, value in sums.items()}
             self._demand_finite(stage, metrics)
+            self._measured()
             metrics.update(stage.measure())
             self._keep_best(stage, metrics)
             seconds = time.monotonic() - started
@@ -265,6 +313,7 @@ class _Training:
         if self._epoch < stage.epochs:
             stopped = self._results.get("stopped_early", {})
             self._results["stopped_early"] = {**stopped, stage.name: self._epoch}
+        self._measured()
         self._results.update(stage.finish())
 
     def _has_stalled(self, stage: Stage) -> bool:
@@ -290,7 +339,7 @@ class _Training:
             stage.name,
             self._epoch,
             dict(metrics),
-            None if optimiser is None else float(optimiser.learning_rate),
+            None if optimiser is None else float(optimiser.learning_rate.numpy()),
             score,
             self._auditor.latest if stage.name == "joint" else (),
         )
@@ -400,7 +449,7 @@ class _Training:
             variable.assign(arrays[name])
 
     def _freeze(self, metrics: Mapping[str, Any]) -> SplitModel:
-        networks, spec = self._networks, self._spec
+        networks, spec = self._measured(), self._spec
         alpha = combination_weight(networks.weight, spec.training.temperature)
         return SplitModel(
             extractor=deployable(networks.extractor, spec, self._standardisation),

@@ -353,11 +353,25 @@ class TrainingSpec(Section):
             "reference reads them from."
         ),
     )
+    importance_gradient: Literal["top", "all"] = Field(
+        "top",
+        description=(
+            "Which features the reference's losses may change: `top`, so that what is sent is "
+            "shaped by prediction and rate alone, or `all`, as in the paper."
+        ),
+    )
     reference_loss: _Weight = Field(
         0.3,
         description=(
             "Weight of the reference's cross-entropy on the features, which keeps it a judge that "
             "the extractor cannot fool."
+        ),
+    )
+    quantiser: Literal["straight-through", "soft-to-hard"] = Field(
+        "straight-through",
+        description=(
+            "How training gets through the quantiser of the sent features: hard from the first "
+            "step with the gradient of the identity, or soft and hardening (the paper's)."
         ),
     )
     rate_loss: float = Field(
@@ -390,6 +404,13 @@ class TrainingSpec(Section):
         description=(
             "Ends a stage when its score on the validation images has not risen for so many "
             "epochs; in joint training, epochs with a soft quantiser do not count. Default: off."
+        ),
+    )
+    precision: Literal["float32", "mixed"] = Field(
+        "float32",
+        description=(
+            "`mixed`: extractor, local and remote net are trained in 16 bits (float16 on a GPU, "
+            "bfloat16 on a CPU); reference, quantiser, losses and the result stay in float32."
         ),
     )
 
