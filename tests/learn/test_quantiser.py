@@ -18,6 +18,7 @@ from agilenn_cc.learn.quantiser import (
     sigma_at,
     soft_quantise,
     spread,
+    straight_through,
     zero_index,
 )
 from agilenn_cc.learn.split_model import nearest_level
@@ -64,6 +65,18 @@ def test_hard_forward_keeps_the_soft_gradient() -> None:
             np.testing.assert_array_equal(out.numpy(), [0.0, 1.0, 3.0])
     np.testing.assert_array_equal(*gradients)
     assert (gradients[0] > 0).all()
+
+
+def test_straight_through_is_hard_and_passes_the_gradient() -> None:
+    values = tf.Variable([-1.0, 0.3, 1.4, 2.9, 9.0])
+    levels = tf.Variable([0.0, 1.0, 3.0])
+    with tf.GradientTape() as tape:
+        out = straight_through(values, levels)
+        total = tf.reduce_sum(out * [1.0, 2.0, 3.0, 4.0, 5.0])
+    assert out.numpy().tolist() == [0.0, 0.0, 1.0, 3.0, 3.0]
+    to_values, to_levels = tape.gradient(total, [values, levels])
+    assert to_values.numpy().tolist() == [0.0, 2.0, 3.0, 4.0, 0.0]
+    assert tf.convert_to_tensor(to_levels).numpy().tolist() == [3.0, 3.0, 9.0]
 
 
 def test_initial_levels_find_the_clusters_of_rectified_values() -> None:

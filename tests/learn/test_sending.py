@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from agilenn_cc.learn.backend import tf
-from agilenn_cc.learn.quantiser import quantise
+from agilenn_cc.learn.quantiser import hard_quantise, quantise
 from agilenn_cc.learn.sending import CHANNEL_LOSS, LONGEST_RUN, Sending, lost_symbols, new_counts
 from agilenn_cc.spec import Spec
 
@@ -27,6 +27,14 @@ def features(images: int = 64) -> tf.Tensor:
 
 def test_off_is_the_quantiser_alone(make_spec: Callable[..., Spec]) -> None:
     send, counts = sending(make_spec())
+    found = send(features(), SIGMA, SOFT, tf.constant(3))
+    np.testing.assert_array_equal(found.values, hard_quantise(features(), LEVELS))
+    assert found.bits is None
+    assert not counts.numpy().any()
+
+
+def test_off_is_the_soft_to_hard_quantiser_alone(make_spec: Callable[..., Spec]) -> None:
+    send, counts = sending(make_spec("training.quantiser=soft-to-hard"))
     for hard in (SOFT, HARD):
         found = send(features(), SIGMA, hard, tf.constant(3))
         np.testing.assert_array_equal(found.values, quantise(features(), LEVELS, SIGMA, hard))
@@ -37,7 +45,7 @@ def test_off_is_the_quantiser_alone(make_spec: Callable[..., Spec]) -> None:
 def test_rate_loss_changes_nothing_that_is_sent(make_spec: Callable[..., Spec]) -> None:
     send, counts = sending(make_spec("training.rate_loss=0.1"))
     found = send(features(), SIGMA, HARD, tf.constant(3))
-    np.testing.assert_array_equal(found.values, quantise(features(), LEVELS, SIGMA, HARD))
+    np.testing.assert_array_equal(found.values, hard_quantise(features(), LEVELS))
     assert counts.numpy().sum() == 64 * 4 * 4 * 6
     assert 0.5 < float(found.bits) < 3.0
     # The same batch once more: its tables know it better, and remember as they should.
@@ -51,7 +59,7 @@ def test_each_image_has_one_of_the_steps(make_spec: Callable[..., Spec]) -> None
     send, _ = sending(make_spec("payload.rates=[1, 1.5, 2]"))
     values = send(features(), SIGMA, HARD, tf.constant(7)).values.numpy()
     candidates = [
-        np.float32(factor) * quantise(features() / np.float32(factor), LEVELS, SIGMA, HARD).numpy()
+        np.float32(factor) * hard_quantise(features() / np.float32(factor), LEVELS).numpy()
         for factor in factors
     ]
     matches = np.array([(values == other).all(axis=(1, 2, 3)) for other in candidates])
@@ -107,7 +115,7 @@ def test_a_lost_symbol_becomes_the_modal_level_of_its_channel(
 
 
 def test_lost_symbols_teach_the_extractor_nothing(make_spec: Callable[..., Spec]) -> None:
-    send, _ = sending(make_spec("training.channel_dropout=0.99"))
+    send, _ = sending(make_spec("training.channel_dropout=0.99", "training.quantiser=soft-to-hard"))
     values = tf.Variable(features())
     with tf.GradientTape() as tape:
         found = send(values, SIGMA, SOFT, tf.constant(1)).values
