@@ -24,12 +24,24 @@ class Training(_Section):
     skewness: float = Field(description="importance held by the top channels (paper Eq. 2), mean")
     rho: float = Field(description="the skewness that the spec asks for, `split.skewness`")
     disorder: float = Field(description="share of samples whose top channels are not in front")
+    surrogate_skewness: float | None = Field(
+        None, description="skewness as training's own attribution sees it; else as audited in full"
+    )
+    surrogate_disorder: float | None = Field(
+        None, description="disorder as training's own attribution sees it"
+    )
     alpha: float = Field(description="weight of the local prediction (paper Sec. 3.3)")
     k: int = Field(description="channels that stay on the device")
     channels: int = Field(description="channels of the features")
     epochs: int = Field(description="epochs of joint training")
     stopped_early: dict[str, int] = Field(
         {}, description="epochs of each stage that `training.early_stop` ended"
+    )
+    expected_bytes: float | None = Field(
+        None, description="mean code length of an image's indices under the code model"
+    )
+    rates: list[dict[str, float]] = Field(
+        [], description="accuracy and expected bytes of the float nets at each of payload.rates"
     )
     best_epoch: int = Field(description="the epoch kept, chosen on the validation split")
     seconds: float = Field(description="wall time of the training")

@@ -141,6 +141,12 @@ def summary(report: Report, directory: Path) -> str:
             f"{training.channels} channels hold {_percent(training.skewness)} of the importance, "
             f"disorder {_percent(training.disorder)}, alpha {training.alpha:.2f}"
         )
+        if training.surrogate_skewness is not None and training.surrogate_disorder is not None:
+            lines.append(
+                "            as training's own attribution sees it: skewness "
+                f"{_percent(training.surrogate_skewness)}, disorder "
+                f"{_percent(training.surrogate_disorder)}"
+            )
         lines.append(
             f"reference   accuracy {_percent(training.accuracy_reference)}, on the final features "
             f"{_percent(training.accuracy_reference_on_features)}"
