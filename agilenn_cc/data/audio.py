@@ -57,7 +57,14 @@ class WavPixels:
         return images
 
 
-AUDIO = ClassFolder("audio", "recording", frozenset((".wav", ".wave")), WavPixels)
+AUDIO = ClassFolder(
+    "audio",
+    "recording",
+    frozenset((".wav", ".wave")),
+    WavPixels,
+    frozenset((".mp3", ".m4a", ".aac", ".ogg", ".opus", ".flac", ".wma", ".aif", ".aiff")),
+    "turn them into WAV files (`ffmpeg -i in.mp3 -ac 1 -ar 16000 out.wav`), or move them away",
+)
 
 
 def _size(request: Request) -> tuple[int, int, int]:

@@ -16,6 +16,10 @@ from agilenn_cc.errors import AgilennError, Diagnostic, ExitCode, nearest
 SUFFIXES = frozenset(
     (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
 )
+FOREIGN_SUFFIXES = frozenset(
+    (".heic", ".heif", ".avif", ".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".psd")
+)
+"""Photographs that Pillow does not read; to leave them out in silence would be no service."""
 _VALIDATION_NAMES = ("validation", "val", "valid")
 _SHUFFLE = 3
 
@@ -40,6 +44,10 @@ class ClassFolder:
     suffixes: frozenset[str]
     pixels: Callable[[tuple[Path, ...], str], Pixels]
     """Makes the pixels of files that `key` names."""
+    foreign: frozenset[str] = frozenset()
+    """Suffixes of files that are meant but cannot be read."""
+    remedy: str = ""
+    """What to do with such files."""
 
     def classes(self, request: Request) -> tuple[str, ...]:
         """Return the folder names; also finds missing folders, empty classes, a single class."""
@@ -49,6 +57,7 @@ class ClassFolder:
         """Return the files as records, shuffled by the seed, for folders come class by class."""
         layout = self._layout(request)
         classes = tuple(self._class_folders(layout.train, request))
+        self._refuse_foreign(request)
         train = self._records(layout.train, classes, request)
         test = self._records(layout.test, classes, request) if layout.test else None
         validation = (
@@ -81,6 +90,18 @@ class ClassFolder:
             and not path.name.startswith(".")
             and path.is_file()
         )
+
+    def _refuse_foreign(self, request: Request) -> None:
+        root = request.resolve(getattr(request.config, self.key) or "")
+        found = sorted(
+            path
+            for path in root.rglob("*")
+            if path.suffix.lower() in self.foreign and not path.name.startswith(".")
+        )
+        if found:
+            count = f"{len(found)} files" if len(found) > 1 else "one file"
+            message = f"{count} in {root} cannot be read, the first is {found[0]}"
+            raise request.error(self.key, message, self.remedy, "data.foreign-format")
 
     def _class_folders(self, root: Path, request: Request) -> dict[str, Path]:
         """Return the class folders by name, at least two and none of them empty."""
@@ -137,4 +158,11 @@ def _folders(root: Path) -> list[Path]:
     )
 
 
-IMAGES = ClassFolder("images", "image", SUFFIXES, FilePixels)
+IMAGES = ClassFolder(
+    "images",
+    "image",
+    SUFFIXES,
+    FilePixels,
+    FOREIGN_SUFFIXES,
+    "save them as JPEG or PNG (phones: camera format `most compatible`), or move them away",
+)
