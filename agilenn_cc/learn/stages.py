@@ -47,7 +47,7 @@ AUDIT_SAMPLES = 1000
 """Most validation images whose importance is measured after each epoch."""
 
 Batch = tuple[Tensor, Tensor]
-Metrics = dict[str, Tensor]
+Metrics = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -267,7 +267,7 @@ def joint_stage(
     frozen_from = int(FROZEN_FROM * epochs)
     joint = JointStep(spec, networks, reference, judge, optimiser)
     counter = StepCounter()
-    latest: Metrics = {}
+    latest: dict[str, Tensor] = {}
     audited = subset(validation, AUDIT_SAMPLES)
     seen, _labels = subset(train, CODE_SAMPLES)
 
@@ -279,8 +279,8 @@ def joint_stage(
         attributed = number % spec.training.attribution_every == 0
         if attributed and spec.training.lambda_ < 1.0:
             judge.refresh(number)
-        metrics: Metrics = dict(
-            joint.run(images, labels, tf.constant(sigma), hard, epoch >= frozen_from, attributed)
+        metrics = joint.run(
+            images, labels, tf.constant(sigma), hard, epoch >= frozen_from, attributed
         )
         if attributed:
             latest.update(metrics)
