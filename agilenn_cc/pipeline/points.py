@@ -17,11 +17,12 @@ from agilenn_cc.learn import history
 from agilenn_cc.learn.history import History
 from agilenn_cc.learn.options import TrainingOptions
 from agilenn_cc.pipeline.analysis import count_instructions
-from agilenn_cc.pipeline.codec_tables import TABLE_IMAGES, indices_of
+from agilenn_cc.pipeline.codec_tables import TABLE_IMAGES, indices_of_all_rates
 from agilenn_cc.pipeline.device import CompileOptions, compile_device, emit_firmware, link_firmware
 from agilenn_cc.pipeline.events import Listener
 from agilenn_cc.pipeline.inputs import LazyDataset
 from agilenn_cc.pipeline.learned import Learned, quantise_split, train_split
+from agilenn_cc.pipeline.lost_fragments import accuracy_with_losses
 from agilenn_cc.pipeline.payload import measure_payload, symbols_of
 from agilenn_cc.pipeline.reporting import untrained_report
 from agilenn_cc.report.schema import Report
@@ -38,13 +39,14 @@ class RatePoint:
     """The quantised split at one of its rates, on the whole test split.
 
     `factor` stretches the quantiser's step; `bytes_mean` are mean coded bytes an image by codec,
-    without datagram headers.
+    without datagram headers; `accuracy_lost` is the accuracy when 10 % of all fragments are lost.
     """
 
     factor: float
     accuracy: float
     accuracy_local: float
     accuracy_remote: float
+    accuracy_lost: float
     bytes_mean: Mapping[str, float]
 
 
@@ -70,6 +72,7 @@ class Point:
             "accuracy_float": training["accuracy_float"],
             "accuracy_local": rate.accuracy_local,
             "accuracy_remote": rate.accuracy_remote,
+            "accuracy_lost_fragments": rate.accuracy_lost,
             "accuracy_reference": training["accuracy_reference"],
             "accuracy_reference_on_features": training["accuracy_reference_on_features"],
             "skewness": training["skewness"],
@@ -107,29 +110,38 @@ def run_point(
     data = LazyDataset(spec, notify)
     folder, key = train_split(spec, data, cache, notify, options)
     learned = quantise_split(spec, data, folder, key, cache, notify)
-    rates = _rates(learned, data, tuple(codecs), cache)
+    rates = _rates(spec, learned, data, tuple(codecs), cache)
     report = None if target is None else _firmware_report(spec, learned, target, cache)
     return Point(spec, learned, rates, report)
 
 
 def _rates(
-    learned: Learned, data: LazyDataset, codecs: tuple[str, ...], cache: Cache
+    spec: Spec, learned: Learned, data: LazyDataset, codecs: tuple[str, ...], cache: Cache
 ) -> tuple[RatePoint, ...]:
     from agilenn_cc import learn, quantise
 
     def produce(folder: Path) -> None:
         remote = learn.load(learned.split_directory).remote
         test, examples = data.value.test, data.value.train.images[:TABLE_IMAGES]
+        trained_on = indices_of_all_rates(learned.model.graph, examples)
         found = []
         for rate, factor in enumerate(learned.model.rates):
             answers = quantise.answer(learned.model, remote, test.images, rate)
-            trained_on = indices_of(learned.model.graph, examples, rate)
             found.append(
                 RatePoint(
                     factor,
                     float((answers.combined == test.labels).mean()),
                     float((answers.local == test.labels).mean()),
                     float((answers.remote == test.labels).mean()),
+                    accuracy_with_losses(
+                        spec,
+                        learned.model,
+                        remote,
+                        test,
+                        learned.codec_tables,
+                        learned.rates[rate].modal_levels,
+                        rate=rate,
+                    ),
                     {name: _mean_bytes(name, learned, answers.indices, trained_on)
                      for name in codecs},
                 )
@@ -140,7 +152,10 @@ def _rates(
         {
             "quantise": learned.key,
             "codecs": list(codecs),
-            "code": digest_rooms("codec", "serve", "pipeline/points.py"),
+            "payload": spec.canonical()["payload"],
+            "code": digest_rooms(
+                "codec", "serve", "pipeline/points.py", "pipeline/lost_fragments.py"
+            ),
         }
     )
     folder, _cached = cache.get("points", key, produce)
