@@ -10,6 +10,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.rcsetup import cycler
+from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
 COLOURS = ("#2f6fdb", "#c2410c", "#0f8b8d", "#7a54c7", "#4d7c0f", "#be123c", "#64748b", "#a16207")
 INK, SOFT, LINE = "#1c2330", "#5b6575", "#d9dee6"
@@ -17,6 +18,7 @@ DASHES = ("-", "--", "-.", ":")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 _LOOK: Any = {
+    "axes.axisbelow": True,
     "axes.edgecolor": LINE,
     "axes.grid": True,
     "axes.labelcolor": SOFT,
@@ -52,6 +54,22 @@ def canvas(
     with mpl.rc_context(_LOOK):
         figure = Figure(figsize=(width, height), layout="constrained")
         yield figure, figure.subplots(rows, columns, squeeze=False)
+        # Laid out once: a second time would move things by fractions of a pixel.
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+
+
+def by_epoch(axis: Any) -> None:
+    """Let the x axis of `axis` count epochs: whole numbers only."""
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.set_xlabel("epoch")
+
+
+def by_bytes(axis: Any) -> None:
+    """Let the x axis of `axis` show bytes, each doubling as far as the last, in plain numbers."""
+    axis.set_xscale("log", base=2)
+    axis.xaxis.set_major_formatter(ScalarFormatter())
+    axis.set_xlabel("bytes an image")
 
 
 def svg(figure: Figure) -> str:

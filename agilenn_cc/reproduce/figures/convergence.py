@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agilenn_cc.report.drawing import canvas
+from agilenn_cc.report.drawing import by_epoch, canvas
 from agilenn_cc.reproduce.baselines import plain_runs
 from agilenn_cc.reproduce.lab import Experiment, Finding, Lab, Variant
 from agilenn_cc.reproduce.tables import Table, percent
@@ -36,7 +36,8 @@ def run(lab: Lab) -> Finding:
                     marker=".",
                     label=label,
                 )
-            axis.set(xlabel="epoch", title=name)
+            by_epoch(axis)
+            axis.set_title(name)
         figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return Finding(Table(("training", "accuracy %"), tuple(rows)), figure)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from agilenn_cc.report.drawing import canvas
+from agilenn_cc.report.drawing import by_epoch, canvas
 from agilenn_cc.reproduce.lab import Experiment, Finding, Lab, Variant
 from agilenn_cc.reproduce.tables import Table, percent
 from agilenn_cc.spec import Spec
@@ -63,7 +63,8 @@ def run(lab: Lab) -> Finding:
                 marker=".",
                 label=f"{each.variant.label} convolution{'s' if each.variant.x > 1 else ''}",
             )
-        axis.set(xlabel="epoch", ylabel="%", title="Validation accuracy, trained from scratch")
+        by_epoch(axis)
+        axis.set(ylabel="%", title="Validation accuracy, trained from scratch")
         axis.legend()
     return Finding(table, figure)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agilenn_cc.report.drawing import canvas
+from agilenn_cc.report.drawing import by_epoch, canvas
 from agilenn_cc.reproduce.lab import Experiment, Finding, Lab, Variant
 from agilenn_cc.reproduce.tables import Table
 
@@ -48,7 +48,8 @@ def run(lab: Lab) -> Finding:
                     marker=".",
                     label=each.variant.label,
                 )
-            axis.set(xlabel="epoch", title=name)
+            by_epoch(axis)
+            axis.set_title(name)
         figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return Finding(table, figure)
 

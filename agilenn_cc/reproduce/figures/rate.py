@@ -7,7 +7,7 @@ from itertools import product
 from statistics import fmean
 from typing import Any
 
-from agilenn_cc.report.drawing import COLOURS, MARKERS, canvas
+from agilenn_cc.report.drawing import COLOURS, MARKERS, by_bytes, canvas
 from agilenn_cc.reproduce.baselines import ImagePoint, jpeg_points, lossless_points
 from agilenn_cc.reproduce.frontier import RatePair, bytes_at, frontier
 from agilenn_cc.reproduce.lab import Experiment, Finding, Lab, Outcome, Variant
@@ -65,11 +65,11 @@ def _baseline_rows(baselines: Sequence[Sequence[ImagePoint]]) -> Iterable[tuple[
         yield points[0].scheme, points[0].setting, accuracy, scans, files
 
 
-def _our_pairs(found: Iterable[Outcome], seed: int, codec: str) -> list[RatePair]:
+def _mean_pairs(outcome: Outcome, codec: str) -> list[RatePair]:
+    """Return bytes and accuracy of each of its rates, the mean over the seeds."""
     return [
-        RatePair(rate.bytes_mean[codec], rate.accuracy)
-        for outcome in found
-        for rate in outcome.points[seed].rates
+        RatePair(fmean(r.bytes_mean[codec] for r in rates), fmean(r.accuracy for r in rates))
+        for rates in zip(*(point.rates for point in outcome.points), strict=True)
     ]
 
 
@@ -115,14 +115,13 @@ def _verdict(
 def _draw(found: Sequence[Outcome], baselines: Sequence[Sequence[ImagePoint]]) -> Any:
     with canvas(7.2, 4.4) as (figure, axes):
         axis = axes[0, 0]
-        seeds = range(len(baselines))
-        for codec, dashes, colour in (("context", "-", COLOURS[0]), ("lzw", ":", COLOURS[0])):
-            runs = [_our_pairs(found, seed, codec) for seed in seeds]
-            means = [
-                RatePair(fmean(p.size for p in pairs), fmean(p.accuracy for p in pairs))
-                for pairs in zip(*runs, strict=True)
-            ]
-            _curve(axis, means, f"ours, {codec}", colour, MARKERS[0], dashes)
+        for outcome, codec in product(found, CODECS):
+            label = (
+                f"ours, {codec}" if len(found) == 1 else f"ours, {codec}, {outcome.variant.label}"
+            )
+            marker = MARKERS[found.index(outcome) % len(MARKERS)]
+            dashes = "-" if codec == "context" else ":"
+            _curve(axis, _mean_pairs(outcome, codec), label, COLOURS[0], marker, dashes)
         drawn = list(_baseline_means(baselines))
         for scheme, colour, marker in zip(
             dict.fromkeys(point.scheme for point in drawn), COLOURS[1:], MARKERS[1:], strict=False
@@ -133,8 +132,8 @@ def _draw(found: Sequence[Outcome], baselines: Sequence[Sequence[ImagePoint]]) -
             if scheme in _JPEGS:
                 files = [RatePair(point.file_bytes, point.accuracy) for point in own]
                 _curve(axis, files, f"{scheme}, files", colour, None, "--")
-        axis.set_xscale("log")
-        axis.set(xlabel="bytes an image", ylabel="accuracy, %", title="Accuracy against bytes")
+        by_bytes(axis)
+        axis.set(ylabel="accuracy, %", title="Accuracy against bytes")
         axis.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 

@@ -33,7 +33,7 @@ def run(lab: Lab) -> Finding:
         for index, alpha in enumerate(ALPHAS)
     )
     table = Table(("alpha", "ours, accuracy %", *(f"paper, {name}, %" for name in papers)), rows)
-    with canvas(5.4, 3.4) as (figure, axes):
+    with canvas(6.6, 3.4) as (figure, axes):
         axis = axes[0, 0]
         axis.errorbar(
             ALPHAS,
@@ -57,7 +57,7 @@ def run(lab: Lab) -> Finding:
         axis.set(
             xlabel="alpha", ylabel="accuracy, %", title="Accuracy by weight of the local answer"
         )
-        axis.legend()
+        axis.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return Finding(table, figure, (f"alpha as trained: {trained}",))
 
 
