@@ -82,9 +82,10 @@ static uint8_t* collect(void* context, uint8_t* datagram, uint16_t length) {
     return collector->buffer.data();
 }
 
-template <class Writer>
+template <class Writer, uint8_t kRate = 0>
 static std::string request(std::istringstream& in) {
     agilenn::RequestId id{};
+    id.rate = kRate;
     uint16_t run = 0;
     Collector collector{{}, Bytes(Writer::kDatagramBytes, 0xEE), Writer::kDatagramBytes, 0};
     std::string hex;
@@ -249,6 +250,8 @@ int main() {
     commands["answer"] = answer;
     commands["combine"] = combine;
     commands["request/lzw/4/30/60/2"] = request<FragmentWriter<agilenn::LzwEncoder<4, 30>, 60, 2>>;
+    commands["request/lzw/4/30/60/2/rate-3-of-4"] =
+        request<FragmentWriter<agilenn::LzwEncoder<4, 30>, 60, 2, 4>, 3>;
     commands["request/lzw/4/30/3/200"] =
         request<FragmentWriter<agilenn::LzwEncoder<4, 30>, 3, 200>>;
     commands["request/lzw/8/1400/70000/10"] =

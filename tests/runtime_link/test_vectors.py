@@ -88,7 +88,12 @@ def device_request(device, config, symbols, model, dev, sequence, run=608, accep
 
 
 @pytest.mark.parametrize(
-    ("name", "config"), [("request", "lzw/4/30/60/2"), ("padded_request", "lzw/4/30/3/200")]
+    ("name", "config"),
+    [
+        ("request", "lzw/4/30/60/2"),
+        ("padded_request", "lzw/4/30/3/200"),
+        ("rated_request", "lzw/4/30/60/2/rate-3-of-4"),
+    ],
 )
 def test_writer_builds_the_worked_datagrams(device, name, config):
     vector = PROTOCOL[name]

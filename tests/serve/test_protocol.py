@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 VECTORS = json.loads((ROOT / "tests/vectors/protocol.json").read_text())
 
 
-@pytest.mark.parametrize("name", ["request", "padded_request"])
+@pytest.mark.parametrize("name", ["request", "padded_request", "rated_request"])
 def test_requests(name):
     vector = VECTORS[name]
     symbols = np.frombuffer(bytes.fromhex(vector["symbols"]), np.uint8)
@@ -29,6 +29,7 @@ def test_requests(name):
         LZW.wire_id,
         fragments,
         vector["classes"],
+        vector.get("rate", 0),
     )
     assert [datagram.hex() for datagram in datagrams] == vector["datagrams"]
     for datagram in datagrams:
