@@ -10,7 +10,7 @@ from agilenn_cc.ir.graph import Graph
 from agilenn_cc.ir.ops import Lookup
 from agilenn_cc.kernels import default_kernels, get_kernel
 from agilenn_cc.passes.costs import macs, parameters
-from agilenn_cc.passes.memory import plan_memory
+from agilenn_cc.passes.memory import Memory, plan_memory, spill
 from agilenn_cc.passes.pipeline import Observer
 from agilenn_cc.passes.plan import Plan, make_plan
 from agilenn_cc.passes.program import Choice, LayerCost, Placement, Program, Stage
@@ -28,6 +28,9 @@ from agilenn_cc.targets import Target
 
 MAX_LOGIT_SCALE = 128
 """Above it, the combination rule's factor (scale * 2^24) leaves 32 bits."""
+
+FIRMWARE_BYTES = 16 * 1024
+"""Of the data memory: stack, codec, link, console; they need less than 14 KB."""
 
 
 def compile(  # noqa: A001
@@ -57,9 +60,10 @@ def compile(  # noqa: A001
     single = {layer: get_kernel(name) for layer, name in names.items()}
     plan = make_plan(graph, kernel, chosen=single, observe=observe)
     interface = _interface(plan, model_id, alpha, tuple(classes), levels)
+    memory = _place_buffers(plan_memory(plan), target)
     files = {
         "Generated/network.hpp": network_header(plan.graph, interface),
-        "Generated/network.cpp": network_source(plan, interface),
+        "Generated/network.cpp": network_source(plan, interface, memory),
         "Generated/layers.hpp": layers_header(plan),
         "Generated/layers.cpp": layers_source(plan),
     }
@@ -80,7 +84,7 @@ def compile(  # noqa: A001
         stages=_stages(plan),
         taps=find_taps(plan),
         phases=symbols,
-        buffers=_buffers(plan, target),
+        buffers=_buffers(plan, memory, target),
         layers=_layers(plan),
         input_shape=_shape(graph, graph.inputs[0]),
         feature_shape=interface.feature_shape,
@@ -150,13 +154,23 @@ def _stages(plan: Plan) -> tuple[Stage, ...]:
     return tuple(stages)
 
 
-def _buffers(plan: Plan, target: Target) -> tuple[Placement, ...]:
-    region = target.region_for("data").name
-    memory = plan_memory(plan)
-    buffers = [Placement(b.name, b.bytes, region, b.purpose) for b in memory.own]
+def _place_buffers(memory: Memory, target: Target) -> Memory:
+    """Leave to the data memory what it has room for, where a larger one takes the rest."""
+    data = target.region_for("data")
+    if target.region_for("bulk") == data:
+        return memory
+    return spill(memory, data.size - FIRMWARE_BYTES)
+
+
+def _buffers(plan: Plan, memory: Memory, target: Target) -> tuple[Placement, ...]:
+    region, bulk = target.region_for("data").name, target.region_for("bulk").name
+    buffers = [
+        Placement(b.name, b.bytes, bulk if b.bulk else region, b.purpose) for b in memory.own
+    ]
     if memory.shared_bytes:
         purpose = "input rows; later scratch and symbols"
-        buffers.append(Placement("shared", memory.shared_bytes, region, purpose))
+        place = bulk if memory.bulk else region
+        buffers.append(Placement("shared", memory.shared_bytes, place, purpose))
     buffers.append(Placement("done", 2 * len(plan.stream.nodes), region, "row counters"))
     buffers.append(Placement("output", 8, region, "symbol sink"))
     return tuple(buffers)

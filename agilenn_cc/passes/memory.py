@@ -8,7 +8,7 @@ next input row comes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agilenn_cc.passes.plan import Plan
 from agilenn_cc.passes.stream import Node
@@ -19,13 +19,17 @@ _BYTES = {"int8_t": 1, "uint8_t": 1, "int16_t": 2, "int32_t": 4}
 
 @dataclass(frozen=True)
 class Buffer:
-    """A static array: `length` is the C++ expression of its number of values."""
+    """A static array: `length` is the C++ expression of its number of values.
+
+    `bulk`: it lies in the largest memory, because the fastest has no room for it.
+    """
 
     name: str
     element: str
     values: int
     length: str
     purpose: str
+    bulk: bool = False
 
     @property
     def bytes(self) -> int:
@@ -36,17 +40,27 @@ class Buffer:
     def declaration(self) -> str:
         """The array as C++."""
         align = f"alignas({ALIGNMENT}) " if self.element == "int16_t" else ""
-        return f"{align}{self.element} {self.name}[{self.length}];"
+        section = _section(self.name) if self.bulk else ""
+        return f"{section}{align}{self.element} {self.name}[{self.length}];"
 
 
 @dataclass(frozen=True)
 class Memory:
-    """Buffers of their own; then those that share: input rows, with scratch and symbols."""
+    """Buffers of their own; then those that share: input rows, with scratch and symbols.
+
+    `bulk`: the shared part lies in the largest memory.
+    """
 
     own: tuple[Buffer, ...]
     input_rows: Buffer | None
     scratch: tuple[Buffer, ...]
     symbols: Buffer | None
+    bulk: bool = False
+
+    @property
+    def section(self) -> str:
+        """The attribute of the shared part, empty where it lies with the other data."""
+        return _section("shared") if self.bulk else ""
 
     @property
     def shared_bytes(self) -> int:
@@ -99,6 +113,29 @@ def plan_memory(plan: Plan) -> Memory:
         own += [*scratch, *([symbols] if symbols else [])]
         return Memory(tuple(own), None, (), None)
     return Memory(tuple(own), input_rows, tuple(scratch), symbols)
+
+
+def spill(memory: Memory, room: int) -> Memory:
+    """Move buffers to the largest memory until the others fit `room` bytes: as few as will do.
+
+    A single one that is large enough goes if there is one, the smallest of them; else the largest.
+    """
+    kept = {buffer.name: buffer.bytes for buffer in memory.own}
+    if memory.shared_bytes:
+        kept["shared"] = memory.shared_bytes
+    moved = set()
+    while kept and (excess := sum(kept.values()) - room) > 0:
+        enough = [name for name in kept if kept[name] >= excess]
+        order = sorted(kept, key=lambda name: (kept[name], name))
+        name = min(enough, key=order.index) if enough else order[-1]
+        moved.add(name)
+        del kept[name]
+    own = tuple(replace(buffer, bulk=buffer.name in moved) for buffer in memory.own)
+    return replace(memory, own=own, bulk="shared" in moved)
+
+
+def _section(name: str) -> str:
+    return f'[[gnu::section(".bulk.{name}")]] '
 
 
 def _first_uses_more(plan: Plan) -> bool:

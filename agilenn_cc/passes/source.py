@@ -9,7 +9,7 @@ from agilenn_cc.ir.graph import Graph
 from agilenn_cc.ir.ops import Op
 from agilenn_cc.kernels.base import StageCode
 from agilenn_cc.passes.costs import macs, parameters
-from agilenn_cc.passes.memory import Memory, plan_memory
+from agilenn_cc.passes.memory import Memory
 from agilenn_cc.passes.plan import Plan
 from agilenn_cc.passes.stages import Function, stage_text
 from agilenn_cc.passes.stream import Node
@@ -231,7 +231,7 @@ def layers_source(plan: Plan) -> str:
     return "\n\n".join(part.rstrip() for part in parts) + "\n"
 
 
-def network_source(plan: Plan, interface: Interface) -> str:
+def network_source(plan: Plan, interface: Interface, memory: Memory) -> str:
     """Return `network.cpp`: the rows in memory, and which layer runs when."""
     stages = [stage_text(plan, node) for node in plan.stream.nodes]
     parts = [
@@ -243,7 +243,7 @@ def network_source(plan: Plan, interface: Interface) -> str:
         + "\n".join(f"    {_quoted(name)}," for name in interface.classes)
         + "\n};\n// clang-format on",
         "namespace {",
-        *_state(plan),
+        *_state(plan, memory),
         *(stage.advance for stage in reversed(stages)),
         "}  // namespace",
         _interface_functions(plan),
@@ -253,8 +253,8 @@ def network_source(plan: Plan, interface: Interface) -> str:
     return "\n".join(parts[:2]) + "\n\n" + "\n\n".join(parts[2:]) + "\n"
 
 
-def _state(plan: Plan) -> list[str]:
-    memory, rates = plan_memory(plan), plan.graph.rates > 1
+def _state(plan: Plan, memory: Memory) -> list[str]:
+    rates = plan.graph.rates > 1
     own = "\n".join(buffer.declaration for buffer in memory.own)
     counters = "\n".join(f"    int16_t {node.name};" for node in plan.stream.nodes)
     return [
@@ -287,7 +287,7 @@ def _shared(memory: Memory) -> list[str]:
     if later:
         lines.append("struct Later {\n" + "\n".join(later) + "\n};")
     members = f"    {memory.input_rows.declaration}\n" + ("    Later later;\n" if later else "")
-    lines.append(f"union Shared {{\n{members}}};\nShared shared;")
+    lines.append(f"union Shared {{\n{members}}};\n{memory.section}Shared shared;")
     names.insert(0, (memory.input_rows, f"shared.{memory.input_rows.name}"))
     lines += [f"auto& {buffer.name} = {place};" for buffer, place in names]
     return ["\n".join(lines)]
