@@ -59,7 +59,7 @@ class SplitModel:
 
     def levels_at(self, rate: int = 0) -> npt.NDArray[np.float32]:
         """Return the levels [L] of rate number `rate`: stretched by its step factor."""
-        return self.levels * np.float32(self.rates[rate])
+        return np.asarray(self.levels * np.float32(self.rates[rate]), dtype=np.float32)
 
     def indices(self, features: npt.NDArray[np.float32], rate: int = 0) -> npt.NDArray[np.uint8]:
         """Return the quantiser's indices [N, H, W, C - top] of the sent features."""
