@@ -20,6 +20,7 @@ from rich.console import Console
 from agilenn_cc import __version__
 from agilenn_cc.builds import find_build, is_build
 from agilenn_cc.errors import AgilennError, Diagnostic, ExitCode
+from agilenn_cc.learn.options import STRATEGIES
 from agilenn_cc.pipeline.events import STAGES, Listener
 from agilenn_cc.pipeline.view import BuildView
 from agilenn_cc.render import human_bytes, render_diagnostic, table
@@ -144,6 +145,13 @@ _resume_option = click.option(
     show_default=True,
     help="Go on where an interrupted training was, or begin it anew.",
 )
+_strategy_option = click.option(
+    "--strategy",
+    type=click.Choice(STRATEGIES),
+    default="none",
+    show_default=True,
+    help="Divide each batch of the training between devices, or machines (TF_CONFIG).",
+)
 _build_argument = click.argument(
     "build", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path)
 )
@@ -211,6 +219,7 @@ def main() -> None:
     metavar="DIR",
     help="Write logs of the training for TensorBoard.",
 )
+@_strategy_option
 @_json_option
 def build(
     spec: Path,
@@ -224,6 +233,7 @@ def build(
     passes: tuple[str, ...],
     resume: bool,
     tensorboard: Path | None,
+    strategy: str,
     as_json: bool,
 ) -> None:
     """Train, quantise, emit and prove the split that SPEC describes.
@@ -237,7 +247,7 @@ def build(
     options = _compile_options(kernels, passes)
     if profile is not None:
         overrides = (f"training.profile={profile}", *overrides)
-    training = TrainingOptions(resume, tensorboard)
+    training = TrainingOptions(resume, tensorboard, strategy)
     request = BuildRequest(spec, target, output, overrides, stop_after, frames, options, training)
     with _watching() as notify:
         result = run_build(request, notify)
@@ -375,6 +385,7 @@ def analyze(
     help="Where the tables and the picture go.  [default: sweep/NAME]",
 )
 @_resume_option
+@_strategy_option
 @_json_option
 def sweep(
     spec: Path,
@@ -384,6 +395,7 @@ def sweep(
     target: str | None,
     output: Path | None,
     resume: bool,
+    strategy: str,
     as_json: bool,
 ) -> None:
     """Train SPEC at every point of a grid and tabulate accuracies, importance and bytes.
@@ -394,7 +406,7 @@ def sweep(
     from agilenn_cc.learn import TrainingOptions
     from agilenn_cc.pipeline.sweep import SweepRequest, run_sweep
 
-    training = TrainingOptions(resume)
+    training = TrainingOptions(resume, strategy=strategy)
     request = SweepRequest(spec, over, zipped, overrides, output, target, training)
     with _watching() as notify:
         swept = run_sweep(request, notify)
