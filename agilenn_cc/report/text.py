@@ -159,6 +159,11 @@ def summary(report: Report, directory: Path) -> str:
             f"payload     {payload.bytes_mean:.0f} B on average ({payload.codec}), "
             f"{payload.bytes_raw} B packed; the raw image has {_count(device.input_frame)} B"
         )
+    lines += [
+        f"rate {number:<7}accuracy {_percent(rate.accuracy)}, {rate.bytes_mean:.0f} B on average "
+        f"(step x {rate.factor:g})"
+        for number, rate in enumerate(report.rates)
+    ]
     memory = f"{human_bytes(device.flash)} flash, {human_bytes(device.ram)} RAM"
     if device.instructions is not None and report.estimate is not None:
         milliseconds = report.estimate.latency_ms.device
