@@ -80,6 +80,7 @@ def test_all_of_it_resumes_to_the_same_bytes_and_is_reported(
     assert second < first
 
 
+@pytest.mark.slow  # test_rate.py shows the pull on single symbols
 def test_the_rate_loss_shortens_the_code(
     make_spec: Callable[..., Spec], dataset: Dataset, tmp_path: Path
 ) -> None:
