@@ -17,9 +17,9 @@ from agilenn_cc.report.schema import (
     Instructions,
     LatencyEstimate,
     LayerCost,
+    MemoryPart,
     Payload,
     Quantised,
-    RamPart,
     RegionUse,
     Report,
     TfliteAgreement,
@@ -66,7 +66,10 @@ def report() -> Report:
         device=Device(
             flash=40_000,
             ram=30_000,
-            ram_parts=(RamPart(name="network", bytes=26_000), RamPart(name="stack", bytes=4_000)),
+            ram_parts=(
+                MemoryPart(name="network", bytes=26_000),
+                MemoryPart(name="stack", bytes=4_000),
+            ),
             input_frame=1_024,
             stack=700,
             stack_reserved=4_000,

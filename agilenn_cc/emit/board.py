@@ -17,7 +17,7 @@ from .render import render
 
 _SOURCES = {".cpp", ".hpp"}
 _APP = "App/"
-_ON_DEVICE_RUNTIME = ("combine", "console", "datagram_link", "text", "time")
+_ON_DEVICE_RUNTIME = ("combine", "console", "datagram_link", "small_code", "text", "time")
 _LINK_FILES = ("link_", "dma_request", "wifi_config")
 
 

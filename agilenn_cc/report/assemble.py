@@ -11,16 +11,17 @@ from agilenn_cc.report.schema import (
     Device,
     Instructions,
     LayerCost,
+    MemoryPart,
     Placed,
-    RamPart,
     RegionUse,
     StackPart,
 )
-from agilenn_cc.report.sizes import copied_at_reset, elf_sizes, symbol_value
+from agilenn_cc.report.sizes import copied_at_reset, elf_sizes, symbol_size, symbol_value
 from agilenn_cc.targets import Target
 from agilenn_cc.verify.elf import ElfMeasurement
 from agilenn_cc.verify.stack_bound import StackBound, load_bound
 
+_SAMPLES = "_ZN7samples7kImagesE"
 PHASES = ("extractor", "local", "quantise", "encode")
 
 
@@ -36,15 +37,16 @@ def device_section(
     ram = sizes.ram - frame
     rest = "codec, link and drivers" if program.symbol_count else "engine and drivers"
     parts = (
-        RamPart(name="network", bytes=network),
-        RamPart(name="stack reserve", bytes=stack),
-        RamPart(name=rest, bytes=ram - network - stack),
+        MemoryPart(name="network", bytes=network),
+        MemoryPart(name="stack reserve", bytes=stack),
+        MemoryPart(name=rest, bytes=ram - network - stack),
     )
     choices = {choice.layer: dict(choice.instructions) for choice in program.choices}
     functions = {stage.name: stage.function for stage in program.stages}
     bound = load_bound(elf)
     return Device(
         flash=sizes.flash,
+        flash_parts=() if target.mcu.native else _flash_parts(elf, program, sizes.flash),
         ram=ram,
         ram_parts=parts,
         input_frame=frame,
@@ -62,6 +64,17 @@ def device_section(
             _layer(cost, functions.get(cost.name), run, choices.get(cost.name))
             for cost in program.layers
         ),
+    )
+
+
+def _flash_parts(elf: Path, program: Program, total: int) -> tuple[MemoryPart, ...]:
+    """Return what fills the flash: only the first part grows with the network's weights."""
+    tables = sum(layer.weight_bytes for layer in program.layers)
+    samples = symbol_size(elf, _SAMPLES)
+    return (
+        MemoryPart(name="weights and tables of the layers", bytes=tables),
+        MemoryPart(name="sample images of the example camera", bytes=samples),
+        MemoryPart(name="code and constants", bytes=total - tables - samples),
     )
 
 

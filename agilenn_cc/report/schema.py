@@ -87,8 +87,8 @@ class RegionUse(_Section):
     size: int
 
 
-class RamPart(_Section):
-    """One summand of the RAM total, bytes."""
+class MemoryPart(_Section):
+    """One summand of the RAM or flash total, bytes."""
 
     name: str
     bytes: int
@@ -139,8 +139,9 @@ class Device(_Section):
     """The firmware as linked and as run; bytes."""
 
     flash: int
+    flash_parts: tuple[MemoryPart, ...] = Field((), description="summands of `flash`")
     ram: int = Field(description="data, buffers and stack reserve, without the input frame")
-    ram_parts: tuple[RamPart, ...] = Field(description="summands of `ram`")
+    ram_parts: tuple[MemoryPart, ...] = Field(description="summands of `ram`")
     input_frame: int
     stack: int | None = Field(description="deepest use seen in the emulator; None: not emulated")
     stack_bound: int | None = Field(

@@ -78,9 +78,18 @@ def copied_at_reset(path: Path, target: Target) -> tuple[tuple[str, int, str], .
 
 def symbol_value(path: Path, name: str) -> int:
     """Return the value of a linker symbol; 0 where there is none."""
+    return _symbol(path, name, "st_value")
+
+
+def symbol_size(path: Path, name: str) -> int:
+    """Return the bytes of a function or object; 0 where there is none."""
+    return _symbol(path, name, "st_size")
+
+
+def _symbol(path: Path, name: str, field: str) -> int:
     with path.open("rb") as stream:
         table = ELFFile(stream).get_section_by_name(".symtab")
         if not isinstance(table, SymbolTableSection):
             return 0
         found = table.get_symbol_by_name(name) or []
-        return next((int(symbol["st_value"]) for symbol in found), 0)
+        return next((int(symbol[field]) for symbol in found), 0)

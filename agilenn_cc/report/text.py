@@ -28,6 +28,9 @@ def _device_lines(device: Device) -> Iterator[str]:
     yield f"parameters      {_count(sum(layer.params for layer in layers))}"
     yield f"MACs            {_count(sum(layer.macs for layer in layers))}"
     yield f"weights         {human_bytes(sum(layer.flash for layer in layers))} of flash"
+    if device.flash_parts:
+        flash = " + ".join(f"{human_bytes(p.bytes)} {p.name}" for p in device.flash_parts)
+        yield f"flash           {human_bytes(device.flash)} = {flash}"
     yield f"row buffers     {human_bytes(sum(layer.ram for layer in layers))} of RAM"
     parts = " + ".join(f"{human_bytes(p.bytes)} {p.name}" for p in device.ram_parts)
     yield f"RAM             {human_bytes(device.ram)} = {parts}"

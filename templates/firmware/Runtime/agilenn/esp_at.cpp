@@ -2,6 +2,7 @@
 #include "agilenn/esp_at.hpp"
 
 #include "agilenn/esp_at_commands.hpp"
+#include "agilenn/small_code.hpp"
 #include "agilenn/time.hpp"
 
 namespace agilenn {

@@ -1,6 +1,7 @@
 // AT commands ("ESP-AT User Guide": Basic, Wi-Fi and TCP/IP commands) and texts for the console.
 #include "agilenn/esp_at_commands.hpp"
 
+#include "agilenn/small_code.hpp"
 #include "agilenn/text.hpp"
 
 namespace agilenn {

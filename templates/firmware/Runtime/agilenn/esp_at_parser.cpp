@@ -2,6 +2,7 @@
 // commands; "ESP8266 AT Instruction Set" for firmware 1.x).
 #include "agilenn/esp_at_parser.hpp"
 
+#include "agilenn/small_code.hpp"
 #include "agilenn/text.hpp"
 
 namespace agilenn {

@@ -1,5 +1,6 @@
 // Bring-up of an ESP-AT module, step by step, and what to do when a step fails.
 #include "agilenn/esp_at.hpp"
+#include "agilenn/small_code.hpp"
 
 namespace agilenn {
 namespace {

@@ -1,6 +1,8 @@
 // Text without the C library's formatted output.
 #include "agilenn/text.hpp"
 
+#include "agilenn/small_code.hpp"
+
 namespace agilenn {
 
 TextWriter& TextWriter::add(char character) {
