@@ -6,7 +6,7 @@ import pytest
 
 from agilenn_cc.errors import AgilennError, ExitCode
 from agilenn_cc.pipeline.budget import check_budget
-from agilenn_cc.report.schema import Report
+from agilenn_cc.report.schema import Rate, Report
 from agilenn_cc.spec import Spec, load_spec
 
 SPEC = """\
@@ -68,3 +68,23 @@ def test_an_untrained_network_is_not_held_to_what_training_decides(
         spec(tmp_path, "payload: 16, latency: 1 ms"),
         report.model_copy(update={"payload": untrained}),
     )
+
+
+def test_the_rate_that_sends_most_counts(tmp_path: Path, report: Report) -> None:
+    sizes = (120.0, 160.0)
+    rates = tuple(
+        Rate(
+            factor=1.0 + number,
+            accuracy=0.9,
+            accuracy_remote=0.9,
+            bytes_mean=size,
+            bytes_p95=size,
+            fragments_mean=1.0,
+        )
+        for number, size in enumerate(sizes)
+    )
+    several = report.model_copy(update={"rates": rates})
+    check_budget(spec(tmp_path, "payload: 170"), several)
+    with pytest.raises(AgilennError) as caught:
+        check_budget(spec(tmp_path, "payload: 150"), several)
+    assert "10 B over" in str(caught.value)

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from agilenn_cc.report.html import render_html
-from agilenn_cc.report.schema import Report
+from agilenn_cc.report.schema import Rate, Report
 from agilenn_cc.report.text import analysis_text, summary
 
 
@@ -42,6 +42,32 @@ def test_the_page_is_whole_and_shows_the_figures(report: Report) -> None:
     assert page.open == []
     for figure in ("95.5%", "1,000", "29.3 KiB", "39.1 KiB", "200 B", "6.0 ms"):
         assert figure in page.words
+
+
+def rated(report: Report) -> Report:
+    rates = tuple(
+        Rate(
+            factor=factor,
+            accuracy=accuracy,
+            accuracy_remote=accuracy - 0.01,
+            bytes_mean=size,
+            bytes_p95=size + 20,
+            fragments_mean=1.25,
+        )
+        for factor, accuracy, size in ((1.0, 0.955, 200.0), (2.5, 0.921, 123.0))
+    )
+    return report.model_copy(update={"rates": rates})
+
+
+def test_each_rate_is_on_the_page_and_in_the_summary(report: Report) -> None:
+    page = _Page()
+    page.feed(render_html(rated(report)))
+    for figure in ("Rates", "× 2.5", "92.1%", "123 B"):
+        assert figure in page.words
+    text = click.unstyle(summary(rated(report), Path("build")))
+    assert "rate 1      accuracy 92.1%, 123 B on average (step x 2.5)" in text
+    assert "Rates" not in render_html(report)
+    assert "rate 0" not in click.unstyle(summary(report, Path("build")))
 
 
 def test_the_page_escapes_what_users_wrote(report: Report) -> None:
