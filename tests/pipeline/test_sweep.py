@@ -15,6 +15,7 @@ from agilenn_cc.errors import AgilennError, ExitCode
 from agilenn_cc.pipeline.grid import Axis, combine, parse_axes
 from agilenn_cc.pipeline.sweep import Sweep, SweptPoint
 from agilenn_cc.pipeline.sweep_picture import sweep_picture
+from agilenn_cc.spec import Spec
 
 SPEC = """\
 name: swept
@@ -128,6 +129,49 @@ def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "spec.yaml"
 
 
+class StandIn:
+    """In place of training: figures that depend on the spec, and one spec that diverges."""
+
+    def __init__(self) -> None:
+        self.specs: list[Spec] = []
+
+    def __call__(self, spec: Spec, *_: object, **__: object) -> StandIn:
+        self.specs.append(spec)
+        if spec.seed == 13:
+            raise AgilennError.of(ExitCode.SPEC, "training.diverged", "training diverged")
+        if spec.seed == 99:
+            raise AgilennError.of(ExitCode.EXTERNAL, "cache.unwritable", "the disk is full")
+        return self
+
+    def row(self) -> dict[str, float]:
+        return figures(self.specs[-1].split.top / 10)
+
+
+def test_invalid_points_are_left_out_but_a_full_disk_ends_it(
+    spec: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_in = StandIn()
+    monkeypatch.setattr("agilenn_cc.pipeline.sweep.run_point", stand_in)
+    over = ("--over", "split.top=2,6,3", "--over", "seed=1,13")  # 6 channels leave none to send
+    result = run("sweep", spec, *over, "--set", "split.skewness=.5", "-o", "out", "--json")
+    assert result.exit_code == 0, result.stderr
+    assert [(s.split.top, s.seed) for s in stand_in.specs] == [(2, 1), (2, 13), (3, 1), (3, 13)]
+    assert {s.split.skewness for s in stand_in.specs} == {0.5}
+    assert "point 3 of 6: split.top 6, seed 1" in result.stderr
+    printed = json.loads(result.stdout)
+    assert printed == json.loads(Path("out/sweep.json").read_text())
+    assert [point.get("accuracy") for point in printed["points"]] == [0.2, *[None] * 3, 0.3, None]
+    assert printed["points"][1]["error"] == "training diverged"
+    assert "split.top" in printed["points"][2]["error"]
+    assert Path("out/sweep.png").read_bytes()[1:4] == b"PNG"
+
+    result = run("sweep", spec, "--over", "seed=1,99,2", "-o", "full")
+    assert result.exit_code == 7
+    rows = list(csv.DictReader(Path("full/sweep.csv").read_text().splitlines()))
+    assert [row["seed"] for row in rows] == ["1"], "what was done is there"
+
+
+@pytest.mark.slow
 def test_a_sweep_goes_on_where_it_was_and_leaves_out_what_is_invalid(spec: str) -> None:
     over = ("--over", "split.top=2,6,3")  # 6 channels leave none to send
     first = run("sweep", spec, "--over", "split.top=2", "--json")
