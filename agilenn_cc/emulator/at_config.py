@@ -37,7 +37,10 @@ class AtConfig:
 
     max_baud bounds AT+UART_CUR (ESP8266: 4.5 Mbaud). Delays in seconds: boot_s from reset to
     `ready`, join_s for AT+CWJAP, command_s for any answer, prompt_s from AT+CIPSEND to `>`.
-    password: what the access point wants (None: anything).
+    password: what the access point wants (None: anything). boot_noise_bytes: what the boot ROM
+    writes at 74,880 baud before the AT firmware starts. beacon_s: a radio that sleeps hands on
+    what it receives with the access point's next beacon (0: it never sleeps); AT+SLEEP=0 keeps it
+    awake.
     """
 
     max_baud: int = 4_500_000
@@ -47,4 +50,6 @@ class AtConfig:
     prompt_s: float = 0.001
     max_send_bytes: int = 2048
     password: str | None = None
+    boot_noise_bytes: int = 0
+    beacon_s: float = 0.0
     faults: tuple[Fault, ...] = ()

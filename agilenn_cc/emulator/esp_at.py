@@ -16,13 +16,14 @@ from agilenn_cc.emulator.serial_output import SerialOutput, SerialPort
 from agilenn_cc.emulator.virtual_time import PICOSECONDS, VirtualTime
 
 _DEFAULT_BAUD = 115_200
+_BOOT_ROM_BAUD = 74_880
 _UART_CLOCK_HZ = 80_000_000
 _BAUD_TOLERANCE = 0.03
 _MAX_LINE = 256
 _COMMAND = re.compile(r"AT\+([A-Z0-9_]+)(\?|=\?|=(.*))?$")
 # Settings that change nothing in this model.
 _ACCEPTED = {
-    *("SYSSTORE", "SYSLOG", "SLEEP", "RFPOWER", "CWMODE", "CWMODE_CUR", "CWMODE_DEF"),
+    *("SYSSTORE", "SYSLOG", "RFPOWER", "CWMODE", "CWMODE_CUR", "CWMODE_DEF"),
     *("CWAUTOCONN", "CWRECONNCFG", "CWDHCP", "CWHOSTNAME"),
     *("CIPDINFO", "CIPMODE", "CIPSTA", "CIPSTA_CUR", "CIPRECVMODE"),
 }
@@ -67,6 +68,7 @@ class EspAtModule:
         self._expected_data = 0
         self._data = bytearray()
         self._send_fails = False
+        self._awake = self.config.beacon_s == 0.0
 
     @property
     def remote(self) -> tuple[str, int] | None:
@@ -108,6 +110,13 @@ class EspAtModule:
             self.emit("\r\nready\r\n")
             self._station.started()
 
+        def talk() -> None:
+            self._output.baud = self.baud
+
+        if self.config.boot_noise_bytes:
+            self._output.baud = _BOOT_ROM_BAUD
+            self.emit(bytes(0x20 + i % 0x5F for i in range(self.config.boot_noise_bytes)))
+            self._output.then(talk)
         self.after(self.config.boot_s, ready)
 
     def after(self, seconds: float, action: Callable[[], None]) -> None:
@@ -226,6 +235,7 @@ class EspAtModule:
             ("GMR", ""): self._gmr,
             ("RST", ""): self._rst,
             ("RESTORE", ""): self._restore,
+            ("SLEEP", "="): self._sleep,
             ("UART_CUR", "="): self._uart,
             ("UART_CUR", "?"): lambda _: self.finish(
                 f"+UART_CUR:{round(self.baud)},8,1,0,{3 if self._output.heeds_rts else 0}\r\n{OK}"
@@ -245,6 +255,13 @@ class EspAtModule:
     def _restore(self, arguments: list[str]) -> None:
         self._station.forget()
         self._rst(arguments)
+
+    def _sleep(self, arguments: list[str]) -> None:
+        if arguments not in (["0"], ["1"], ["2"]):
+            self.finish(ERROR)
+            return
+        self._awake = self.config.beacon_s == 0.0 or arguments == ["0"]
+        self.finish(OK)
 
     def _uart(self, arguments: list[str]) -> None:
         if len(arguments) != 5 or not all(argument.isdigit() for argument in arguments):
@@ -294,5 +311,12 @@ class EspAtModule:
         self.after(air_ps / PICOSECONDS, lambda: self.finish("\r\nSEND OK\r\n"))
 
     def _datagram_arrived(self, datagram: bytes) -> None:
+        if self._awake:
+            self._hand_on(datagram)
+            return
+        beacon_ps = round(self.config.beacon_s * PICOSECONDS)
+        self.after(-self._time.now_ps % beacon_ps / PICOSECONDS, lambda: self._hand_on(datagram))
+
+    def _hand_on(self, datagram: bytes) -> None:
         if self._ready and self._station.connected:
             self.emit(f"\r\n+IPD,{len(datagram)}:".encode() + datagram)

@@ -216,3 +216,37 @@ def test_expects_answer_reads_the_protocol_header():
     assert not expects_answer(b"AN\x01\x02" + REQUEST[4:])
     assert not expects_answer(b"XX" + REQUEST[2:])
     assert not expects_answer(REQUEST[:31])
+
+
+def test_the_boot_rom_talks_at_a_rate_of_its_own():
+    terminal = Terminal(config=AtConfig(boot_noise_bytes=300))
+    noise = terminal.wait(0.29)
+    assert len(noise) == 300
+    assert terminal.heard_baud == 74_880
+    # 300 bytes of ten bits take 40 ms; the AT firmware starts after that, at its own rate.
+    assert terminal.times_ps[-1] == pytest.approx(300 * 10 / 74_880 * 1e12, rel=1e-3)
+    assert terminal.wait(0.2) == b"\r\nready\r\n"
+    assert terminal.heard_baud == pytest.approx(115_200, rel=0.01)
+
+
+@pytest.mark.parametrize(("mode", "delayed"), [("0", False), ("1", True), ("2", True)])
+def test_a_sleeping_radio_hears_with_the_next_beacon(server, mode, delayed):
+    air = AirConfig(rate_bps=6e6, delay_s=0.001, server_time_s=0.002)
+    config = AtConfig(beacon_s=0.1024)
+    terminal = Terminal(server.getsockname(), air=air, config=config).connected()
+    assert terminal.command(f"AT+SLEEP={mode}") == b"\r\nOK\r\n"
+    terminal.command(f"AT+CIPSEND={len(REQUEST)}")
+    terminal.send(REQUEST)
+    terminal.wait(0.0012)
+    server.sendto(b"answer", server.recvfrom(2000)[1])
+    answer = b"\r\n+IPD,6:answer"
+    assert terminal.wait(0.2).endswith(answer)
+    # Its first byte has left when it has been heard.
+    begun_ps = terminal.times_ps[-len(answer)] - 10e12 / terminal.module.baud
+    since_beacon_s = begun_ps / 1e12 % 0.1024
+    assert (min(since_beacon_s, 0.1024 - since_beacon_s) < 1e-6) == delayed
+
+
+def test_sleep_takes_its_modes_only():
+    terminal = Terminal().joined()
+    assert terminal.command("AT+SLEEP=3") == b"\r\nERROR\r\n"

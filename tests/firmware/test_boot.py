@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import socket
 from pathlib import Path
 
 import numpy as np
@@ -109,3 +110,32 @@ def test_an_unexpected_interrupt_is_reported(tmp_path: Path) -> None:
     report = "\n".join(board.console_lines)
     assert "fault: unexpected interrupt exception=0000005e pc=08" in report  # 16 + 78
     assert re.search(r"sp=200[0-9a-f]{5} cfsr=00000000", report)
+
+
+def _first_request(elf: Path, config: AtConfig) -> tuple[int, EspAtModule]:
+    """Return the wire sequence of the first request after a start, and the module."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(2)
+        module = EspAtModule(server.getsockname(), config=config)
+        board = EmulatedBoard(elf, load_target("stm32f746g-disco"), module)
+        board.run(until=lambda b: len(_answers(b)) == 1, seconds=15)
+        assert "link: connected" in board.console_lines
+        datagram = server.recv(2048)
+    module.close()
+    return int.from_bytes(datagram[12:16], "little"), module
+
+
+def test_starts_through_noise_at_another_rate_and_with_other_sequences(tmp_path: Path) -> None:
+    elf = build_elf(_emit("stm32f746g-disco", tmp_path / "p"), out_dir=tmp_path / "out")
+    plain, fast = _first_request(elf, AtConfig())
+    assert fast.baud == pytest.approx(2_000_000, rel=0.01)
+
+    # The boot ROM's text is noise to a board that listens at 115200; a module that refuses the
+    # fast rate is used at its first one; a radio that sleeps is told to stay awake.
+    slow = AtConfig(boot_noise_bytes=300, boot_s=0.31, max_baud=1_000_000, beacon_s=0.1024)
+    other, module = _first_request(elf, slow)
+    assert module.baud == pytest.approx(115_200, rel=0.01)
+    assert "AT+SLEEP=0" in module.commands
+    # The server knows repeated requests by their number: two starts must not begin alike.
+    assert abs(plain - other) > 1000
