@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from agilenn_cc.pipeline.held_out import HeldOut
 from agilenn_cc.pipeline.identity import ModelIdentity
 from agilenn_cc.pipeline.versions import versions
 from agilenn_cc.report.html import render_html
+from agilenn_cc.report.pictures import Picture
 from agilenn_cc.report.schema import Report
 from agilenn_cc.spec import Spec
 from agilenn_cc.targets import Target
@@ -30,6 +31,7 @@ def write_build(
     held_out: HeldOut,
     report: Report,
     timeline: str,
+    pictures: Sequence[Picture] = (),
 ) -> None:
     """Write a build directory as a whole; `server` is empty where the device answers alone."""
     files = {f"project/{name}": data for name, data in firmware.files.items()}
@@ -49,6 +51,6 @@ def write_build(
         "files": {name: digest_bytes(data) for name, data in sorted(files.items())},
     }
     files["report.json"] = report.to_json().encode()
-    files["report.html"] = render_html(report, timeline).encode()
+    files["report.html"] = render_html(report, timeline, pictures).encode()
     files["manifest.json"] = (json.dumps(manifest, indent=2) + "\n").encode()
     write_tree(files, directory, keep=("project/App/",))

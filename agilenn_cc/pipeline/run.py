@@ -26,6 +26,7 @@ from agilenn_cc.pipeline.learned import Learned, quantise_split, train_split
 from agilenn_cc.pipeline.on_device import build_on_device
 from agilenn_cc.pipeline.output import write_build
 from agilenn_cc.pipeline.payload import measure_payload, measure_rates
+from agilenn_cc.pipeline.pictures import build_pictures
 from agilenn_cc.pipeline.placement import fast_memory, untrained_network
 from agilenn_cc.pipeline.proof import held_out_frames, prove_answers, prove_tensors
 from agilenn_cc.pipeline.reporting import build_report
@@ -164,7 +165,16 @@ def _build(
     report = build_report(spec, target, learned, program, elf, payload, rates, proof, end)
     check_budget(spec, report)
     write_build(
-        directory, spec, target, learned.identity, firmware, server, held_out, report, timeline
+        directory,
+        spec,
+        target,
+        learned.identity,
+        firmware,
+        server,
+        held_out,
+        report,
+        timeline,
+        build_pictures(learned, report),
     )
     stages.done("report", began)
     return report

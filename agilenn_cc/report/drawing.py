@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -59,10 +60,15 @@ def canvas(
         figure.set_layout_engine("none")
 
 
-def by_epoch(axis: Any) -> None:
-    """Let the x axis of `axis` count epochs: whole numbers only."""
+def by_count(axis: Any, what: str) -> None:
+    """Let the x axis of `axis` count `what`: whole numbers only."""
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axis.set_xlabel("epoch")
+    axis.set_xlabel(what)
+
+
+def by_epoch(axis: Any) -> None:
+    """Let the x axis of `axis` count epochs."""
+    by_count(axis, "epoch")
 
 
 def by_bytes(axis: Any) -> None:
@@ -73,12 +79,25 @@ def by_bytes(axis: Any) -> None:
 
 
 def svg(figure: Figure) -> str:
-    """Return the figure as SVG text that stands within an HTML page: no prolog, no date."""
+    """Return the figure as an SVG file, without a date; any sans-serif font does."""
     with mpl.rc_context(_LOOK):
         text = io.StringIO()
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-    whole = text.getvalue()
-    return whole[whole.index("<svg") :]
+    return text.getvalue().replace("'DejaVu Sans'", "'DejaVu Sans', sans-serif")
+
+
+def inline_svg(figure: Figure, prefix: str) -> str:
+    """Return the figure as an element for an HTML page, which may hold others.
+
+    All its ids begin with `prefix`; its style sheet, which would be the page's, and its metadata
+    are left out.
+    """
+    whole = svg(figure)
+    element = whole[whole.index("<svg") :]
+    element = re.sub(r"\s*<(metadata|style)\b.*?</\1>", "", element, flags=re.DOTALL)
+    element = re.sub(r'\b(id="|href="#|url\(#)', rf"\g<1>{prefix}-", element)
+    look = 'style="max-width:100%;height:auto;stroke-linejoin:round" role="img"'
+    return element.replace("<svg ", f"<svg {look} ", 1)
 
 
 def png(figure: Figure) -> bytes:
