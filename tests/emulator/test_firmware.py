@@ -32,6 +32,7 @@ class Server(threading.Thread):
         self.socket.settimeout(0.05)
         self.address = self.socket.getsockname()
         self.stopping = threading.Event()
+        self.rates = {}
 
     def run(self):
         while not self.stopping.is_set():
@@ -42,6 +43,8 @@ class Server(threading.Thread):
             assert zlib.crc32(request[:28] + bytes(4) + request[32:]) == int.from_bytes(
                 request[28:32], "little"
             )
+            number = int.from_bytes(request[12:16], "little")
+            self.rates.setdefault(number, set()).add(request[19] >> 4)
             if request[19] & 1:
                 self.socket.sendto(self.answer(request), peer)
 
@@ -69,7 +72,7 @@ class Firmware:
     def __init__(self, directory):
         self.target = load_target("stm32f746")
         program = compile_program(
-            random_network(1, classes=CLASSES),
+            random_network(1, classes=CLASSES, rates=2),
             self.target,
             model_id=0x12345678,
             alpha=0.1,
@@ -115,6 +118,18 @@ def test_answers_combine_and_repeat_exactly(firmware):
     assert all(frame.class_index == REMOTE_CLASS for frame in first.frames)
     assert all(0 < f.device_us < f.total_us < DEADLINE_MS * 1000 for f in first.frames)
     assert first == second
+
+
+def test_a_key_chooses_the_rate_of_the_frames_behind_it(firmware):
+    keys = "1101x091"
+    with Server() as server:
+        result = firmware.run(server.address, keys=keys)
+    # A key that is no digit is ignored, a digit that names no rate is refused.
+    assert [frame.rate for frame in result.frames] == [1, 1, 0, 1, 1, 0, 0, 1]
+    assert result.console_lines.count("rate: there is none of this number") == 1
+    assert [rates for _, rates in sorted(server.rates.items())] == [
+        {frame.rate} for frame in result.frames
+    ]
 
 
 def test_without_a_server_the_deadline_gives_the_local_answer(firmware):

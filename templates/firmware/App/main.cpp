@@ -72,9 +72,11 @@ void wait_for_link() {
 // A digit typed on the console chooses the rate from the next frame on; 0 sends most and is most
 // exact.
 void obey_console() {
-    for (int key = board::console_read(); key >= 0; key = board::console_read()) {
-        if (key >= '0' && key <= '9' && !engine.set_rate(static_cast<uint8_t>(key - '0'))) {
-            write_line("rate: ", "there is none of this number");
+    if constexpr (agilenn::network::kRates > 1) {
+        for (int key = board::console_read(); key >= 0; key = board::console_read()) {
+            if (key >= '0' && key <= '9' && !engine.set_rate(static_cast<uint8_t>(key - '0'))) {
+                write_line("rate: ", "there is none of this number");
+            }
         }
     }
 }
@@ -96,15 +98,14 @@ agilenn::Answer infer(uint32_t sequence) {
 int main() {
     const board::StartReport report = board::start();
     report_start(report);
+    obey_console();  // listens from here on
     engine.set_device_id(board::device_id());
     if (report.link_started) {
         wait_for_link();
     }
     engine.set_sequence_base(varying_number());
     for (uint32_t sequence = 1;; ++sequence) {
-        if constexpr (agilenn::network::kRates > 1) {
-            obey_console();
-        }
+        obey_console();
         capture_frame(frame);
         const agilenn::Answer answer = infer(sequence);
 
