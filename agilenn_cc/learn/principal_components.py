@@ -2,8 +2,8 @@
 
 The remote net sees only the channels behind the top k, so principal components in order of variance
 would keep the strongest from it. Where the block convolution is the whole extractor, both sides
-therefore start from the first component: the top channels are components 1 to k, the sent ones
-components 1 to C - k again, and Algorithm 1 has nothing to choose between equal channels.
+therefore start from the first component: the top channels are mixtures of components 1 to k, the
+sent ones components 1 to C - k again, and Algorithm 1 has nothing to choose.
 """
 
 from __future__ import annotations
@@ -51,6 +51,10 @@ def initialise(extractor: Model, spec: Spec, images: npt.NDArray[np.float32]) ->
     blocks = _blocks(extractor, convolution, images)
     components, variances = principal_components(blocks, int(order.max()) + 1)
     kernel, variance = components[:, order], variances[order]
+    if has_twins(spec):
+        turn = mixture(spec.split.top)
+        kernel[:, : len(turn)] = kernel[:, : len(turn)] @ turn
+        variance[: len(turn)] = variance[: len(turn)] @ turn**2
     scale = 1.0 / np.sqrt(max(float(variances[0]), 1e-12))
     shape = convolution.get_weights()[0].shape
     convolution.set_weights([kernel.reshape(shape).astype(np.float32)])
@@ -61,11 +65,24 @@ def initialise(extractor: Model, spec: Spec, images: npt.NDArray[np.float32]) ->
     )
 
 
+def mixture(count: int) -> npt.NDArray[np.float64]:
+    """Return the orthonormal [components, channels] in which top channels hold their components.
+
+    It is the discrete cosine transform: the first component, the brightness of a block, is held by
+    all channels alike. With one component in each channel, a grey image would leave the channels of
+    colour without importance, behind the sent ones (Eq. 1).
+    """
+    component, channel = np.arange(count)[:, None], np.arange(count)[None, :]
+    turn = np.cos(np.pi * (2 * channel + 1) * component / (2 * count)) * np.sqrt(2 / count)
+    turn[0] /= np.sqrt(2)
+    return np.asarray(turn, dtype=np.float64)
+
+
 def route_through_top(adapter: Model, spec: Spec) -> None:
     """Let the reference read components 1 to k from the top channels alone, not from their twins.
 
-    Channels that are equal may change places in the `adapter`, a 1x1 convolution: its answers stay
-    as they are, and the top channels begin with all the importance of their components.
+    An `adapter`, a 1x1 convolution, made for components in all channels answers as before, and the
+    top channels, which hold mixtures, begin with all the importance of their components.
     """
     convolution = _first(adapter, keras.layers.Conv2D)
     kernel, *bias = convolution.get_weights()
@@ -74,6 +91,7 @@ def route_through_top(adapter: Model, spec: Spec) -> None:
     kernel = kernel.copy()
     kernel[:, :, :twins] += kernel[:, :, top : top + twins]
     kernel[:, :, top : top + twins] = 0.0
+    kernel[0, 0, :top] = mixture(top).T @ kernel[0, 0, :top]
     convolution.set_weights([kernel, *bias])
 
 
