@@ -267,7 +267,7 @@ class TrainingSpec(Section):
     weight_decay: float = Field(5e-4, ge=0, lt=1, description="Weight decay.")
     batch: int = Field(64, ge=1, le=65_536, description="Images in a batch.")
     lambda_: float = Field(
-        0.3,
+        0.02,
         alias="lambda",
         gt=0,
         le=1,
@@ -280,7 +280,8 @@ class TrainingSpec(Section):
         6.0, gt=0, le=1000, description="T in alpha = sigmoid(w / T), which combines the answers."
     )
     attribution: Annotated[str, _ATTRIBUTION] = Field(
-        "integrated-gradients", description="How the importance of a feature is measured."
+        "integrated-gradients-two-point-first-order",
+        description="How the importance of a feature is measured.",
     )
     steps: int = Field(
         4, ge=1, le=1000, description="Points of the path integral of integrated gradients."
@@ -309,7 +310,7 @@ class TrainingSpec(Section):
         ),
     )
     order_margin: float = Field(
-        0.01,
+        0.02,
         ge=0,
         lt=1,
         description="Importance by which a top channel should outrank all others in training.",
@@ -361,7 +362,7 @@ class TrainingSpec(Section):
         ),
     )
     reference_loss: _Weight = Field(
-        0.3,
+        0.1,
         description=(
             "Weight of the reference's cross-entropy on the features, which keeps it a judge that "
             "the extractor cannot fool."
@@ -375,7 +376,7 @@ class TrainingSpec(Section):
         ),
     )
     rate_loss: float = Field(
-        0.0,
+        0.1,
         ge=0,
         le=100,
         description=(
@@ -384,7 +385,7 @@ class TrainingSpec(Section):
         ),
     )
     channel_dropout: float = Field(
-        0.0,
+        0.1,
         ge=0,
         lt=1,
         description=(

@@ -8,8 +8,8 @@ from typing import Any
 
 QUICK: Mapping[str, Any] = MappingProxyType(
     {
-        "epochs": 12,
-        "reference_epochs": 8,
+        "epochs": 10,
+        "reference_epochs": 5,
     }
 )
 """A training that two CPU cores finish in minutes."""
