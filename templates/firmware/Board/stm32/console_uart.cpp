@@ -11,7 +11,7 @@ namespace {
 
 using stm32::Usart;
 
-constexpr uint32_t kRingBytes = 512;  // two lines of the greatest length; a power of two
+constexpr uint32_t kRingBytes = 512;        // two lines of the greatest length; a power of two
 constexpr uint32_t kPollLimit = 2'000'000;  // more than a character takes at 216 MHz
 
 volatile char ring[kRingBytes];  // volatile: a character is written before `head` announces it
