@@ -1,4 +1,4 @@
-"""Bytes of JPEG scans against another parser, images against Pillow, LZW against known sequences."""
+"""Bytes of JPEG scans against another parser, images against Pillow, LZW against its encoder."""
 
 from __future__ import annotations
 
