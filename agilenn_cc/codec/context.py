@@ -1,8 +1,9 @@
 """The `context` codec: range coding under static tables that training data have filled.
 
 The range coder is G. N. N. Martin's ("Range encoding: an algorithm for removing redundancy from a
-digitised message", 1979) with 32 bits of state, totals of 2^15 and the carry run back into the
-bytes that are written already, which stay in memory until the fragment is closed.
+digitised message", 1979) with 32 bits of state, totals of 2^14 or 2^12, and 16 bits written at
+once; a carry runs back into the bytes that are written already, which stay in memory until the
+fragment is closed.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from agilenn_cc.serve.context_decoder import decode_context, placed_groups, plan_of
+from agilenn_cc.serve.context_decoder import PlacedGroup, decode_context, placed_groups, plan_of
 from agilenn_cc.serve.context_model import (
+    CLASSES,
     CLOSING_BYTES,
     GROUP,
     GROUP_BYTES,
-    RANK_CLASSES,
+    SYMBOL_TOTAL,
+    SYMBOL_TOTAL_BITS,
     TOTAL_BITS,
 )
 from agilenn_cc.serve.decoders import CONTEXT_ID
@@ -25,46 +28,57 @@ from agilenn_cc.serve.decoders import CONTEXT_ID
 from .context_training import train
 from .registry import MAX_SYMBOLS_PER_FRAGMENT, Fragment, checked_symbols
 
-_LEAST_RANGE = 1 << 24
+_LEAST_RANGE = 1 << 16
 _WORD = (1 << 32) - 1
 
 
 class _RangeEncoder:
-    """Writes events; between two of them the range is at least 2^24."""
+    """Writes events; between two of them the range is at least 2^16."""
 
     def __init__(self) -> None:
         self.bytes = bytearray()
         self._low = 0
         self._range = _WORD
 
-    def event(self, tails: list[int], event: int) -> None:
+    def event(self, starts: list[int], event: int) -> None:
         unit = self._range >> TOTAL_BITS
-        if event == 0:
-            self._range -= unit * tails[0]
-        else:
-            upper = unit * tails[event - 1]
-            self._add(self._range - upper)
-            self._range = upper - unit * tails[event]
-        while self._range < _LEAST_RANGE:
-            self.bytes.append(self._low >> 24)
-            self._low = self._low << 8 & _WORD
-            self._range <<= 8
+        begin = unit * starts[event - 1]  # of event 0: the last entry
+        self._low += begin
+        self._range = unit * starts[event] - begin if event else self._range - begin
+        self._shift()
+
+    def symbol(self, starts: list[int], rank: int) -> None:
+        unit = self._range >> SYMBOL_TOTAL_BITS
+        end = starts[rank + 1] if rank + 1 < len(starts) else SYMBOL_TOTAL
+        self._low += unit * starts[rank]
+        self._range = unit * (end - starts[rank])
+        self._shift()
+
+    def _shift(self) -> None:
+        if self._range < _LEAST_RANGE:
+            self._write(2)
+            self._range <<= 16
 
     def finish(self) -> bytes:
-        """Write the one byte that lies in the interval when zeros follow it."""
-        self._add(_LEAST_RANGE - 1)
-        self.bytes.append(self._low >> 24)
+        """Write the fewest bytes, one or two, that lie in the interval when zeros follow them."""
+        for size in (1, 2):
+            to_next = -self._low & _WORD >> 8 * size
+            if to_next < self._range:
+                self._low += to_next
+                self._write(size)
+                break
         return bytes(self.bytes)
 
-    def _add(self, amount: int) -> None:
-        self._low += amount
+    def _write(self, size: int) -> None:
+        """Write the top bytes of the low end; a carry first runs back."""
         if self._low > _WORD:
-            self._low &= _WORD
             position = len(self.bytes) - 1
             while self.bytes[position] == 0xFF:
                 self.bytes[position] = 0
                 position -= 1
             self.bytes[position] += 1
+        self.bytes += (self._low & _WORD).to_bytes(4, "big")[:size]
+        self._low = self._low << 8 * size & _WORD
 
 
 class _FragmentEncoder:
@@ -88,27 +102,29 @@ class _FragmentEncoder:
                 break
             if len(self._coder.bytes) > self._most_bytes:
                 break
-            if group.first_column == 0:
-                self._left = 0
-            self._group(symbols[position:end], group.channel, group.pattern_base, group.history)
+            self._group(symbols[position:end], group)
             position = end
         return Fragment(self._coder.finish(), position - first_symbol)
 
-    def _group(self, symbols: list[int], channel: int, base: int, place: int) -> None:
-        plan = self._plan
+    def _group(self, symbols: list[int], group: PlacedGroup) -> None:
+        plan, channel, place = self._plan, group.channel, group.history
+        if group.first_column == 0:
+            self._left = 0
         ranks = [plan.ranks[channel][symbol] for symbol in symbols]
         pattern = sum(1 << bit for bit, rank in enumerate(ranks) if rank)
-        above = self._patterns[place]
-        row = plan.pattern_map[base + 2 * above + (self._left != 0)]
-        self._coder.event(plan.pattern_tails[row], pattern)
-        self._patterns[place] = pattern
+        above, self._patterns[place] = self._patterns[place], pattern
+        by_symbol = plan.by_symbol[channel]
+        if not by_symbol:
+            row = plan.pattern_map[group.pattern_base + 2 * above + (self._left != 0)]
+            self._coder.event(plan.pattern_starts[row], pattern)
         for bit, rank in enumerate(ranks):
-            if rank and len(plan.ranks[channel]) > 2:
-                up = self._classes[place * GROUP + bit] if above >> bit & 1 else 0
-                row = plan.rank_map[channel][RANK_CLASSES * up + self._left]
-                self._coder.event(plan.rank_tails[row], rank - 1)
-            self._left = min(rank, RANK_CLASSES - 1)
-            self._classes[place * GROUP + bit] = self._left
+            cell = place * GROUP + bit
+            row = plan.symbol_map[channel][CLASSES * self._left + self._classes[cell]]
+            if by_symbol:
+                self._coder.symbol(plan.symbol_starts[row], rank)
+            elif rank and len(plan.ranks[channel]) > 2:
+                self._coder.event(plan.rank_starts[row], rank - 1)
+            self._left = self._classes[cell] = plan.classes[channel][symbols[bit]]
 
 
 @dataclass(frozen=True)

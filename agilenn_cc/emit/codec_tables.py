@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import textwrap
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from agilenn_cc.serve.context_model import RANK_CLASSES, ZONES, ContextModel, parse_tables
+from agilenn_cc.serve.context_model import (
+    CLASSES,
+    SYMBOL_TOTAL,
+    ZONES,
+    ContextModel,
+    parse_tables,
+)
 
 _WIDTH = 96
 
@@ -31,18 +38,23 @@ struct CodecTables {{
     static constexpr uint16_t kChannels = {model.channels};
 
     struct OfChannel {{
-        uint32_t modal;              // the most frequent symbol, in each byte
-        uint8_t rank_map[16];        // 4 x class above + class to the left (0, 1 or 3)
-        uint8_t ranks[kLevels];      // how many symbols are more frequent
+        uint8_t ranks[kLevels];  // how many symbols are more frequent
+{_classes_member(model)}\
+        uint8_t symbol_map[8][8];  // class to the left, class above: row of kSymbols or kRankStarts
         uint8_t pattern_map[3][96];  // zone of y; 32 x zone of x + 2 x pattern above + left
+        uint32_t modal;              // the most frequent symbol, in each byte
+        bool by_symbol;              // no patterns
     }};
     // clang-format off
     static constexpr OfChannel kOfChannel[kChannels] = {{
 {_channels(model)}
     }};
-    // Event, distribution: sum of the frequencies behind the event, of 32768.
-{_array("uint16_t kPatternTails", model.pattern_tails.T)}
-{_array("uint16_t kRankTails", model.rank_tails.T)}
+    // Distribution, event: sum of the frequencies of the events 1 to this one, of 16384.
+{_array("uint16_t kPatternStarts", model.pattern_starts)}
+{_array("uint16_t kRankStarts", _padded(model.rank_starts))}
+    // Distribution, rank: sum of the frequencies before it in the upper half, its own in the lower
+    // one, of 4096.
+{_array("uint32_t kSymbols", _padded(_events(model)))}
     // clang-format on
 }};
 
@@ -51,33 +63,50 @@ struct CodecTables {{
     return text.encode()
 
 
+def _classes_member(model: ContextModel) -> str:
+    """The member of `OfChannel` that exists only where classes are not ranks."""
+    if model.levels <= CLASSES:
+        return ""
+    return "        uint8_t classes[kLevels];  // what a symbol means for those beside it\n"
+
+
 def _channels(model: ContextModel) -> str:
-    maps = model.pattern_map.reshape(model.channels, ZONES, -1)
-    columns = zip(_spread_classes(model.rank_map), model.ranks, maps, strict=True)
+    by_class = (model.channels, CLASSES, CLASSES)
+    columns = [
+        model.ranks,
+        *([model.classes] if model.levels > CLASSES else []),
+        model.symbol_map.reshape(by_class),
+        model.pattern_map.reshape(model.channels, ZONES, -1),
+    ]
     entries = (
-        f"{{0x{0x01010101 * int(model.symbols[channel, 0]):08X}, "
-        + " ".join(_initialiser(part) for part in parts)
-        + "},"
-        for channel, parts in enumerate(columns)
+        "{"
+        + " ".join(_initialiser(part[channel]) for part in columns)
+        + f" 0x{0x01010101 * int(model.symbols[channel, 0]):08X}, "
+        + ("true}," if model.by_symbol[channel] else "false},")
+        for channel in range(model.channels)
     )
     return "\n".join(line for entry in entries for line in _wrapped(entry))
 
 
-def _spread_classes(rank_map: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Classes 0, 1, 2 become 0, 1, 3, so that bit 0 tells whether a symbol differs."""
-    spread = np.zeros((len(rank_map), 4, 4), np.uint8)
-    codes = np.array((0, 1, 3))
-    spread[:, codes[:, None], codes] = rank_map.reshape(-1, RANK_CLASSES, RANK_CLASSES)
-    return spread.reshape(-1, 16)
+def _events(model: ContextModel) -> npt.NDArray[np.uint32]:
+    starts = model.symbol_starts.astype(np.uint32)
+    ends = np.pad(starts[:, 1:], ((0, 0), (0, 1)), constant_values=SYMBOL_TOTAL)
+    return np.asarray(starts << 16 | (ends - starts), dtype=np.uint32)
 
 
-def _array(name: str, values: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]) -> str:
+def _padded(rows: npt.NDArray[np.uint16] | npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
+    """Rows of a power of two, which the device finds with a shift."""
+    width = 1 << (rows.shape[1] - 1).bit_length()
+    return np.pad(rows.astype(np.uint32), ((0, 0), (0, width - rows.shape[1])))
+
+
+def _array(name: str, values: npt.NDArray[np.uint16] | npt.NDArray[np.uint32]) -> str:
     shape = "".join(f"[{size}]" for size in values.shape)
     body = "\n".join(line for part in values for line in _wrapped(_initialiser(part)))
     return f"    static constexpr {name}{shape} = {{\n{body}\n    }};"
 
 
-def _initialiser(values: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]) -> str:
+def _initialiser(values: npt.NDArray[np.unsignedinteger[Any]]) -> str:
     if values.ndim == 0:
         return f"{values},"
     return "{" + " ".join(_initialiser(part) for part in values).removesuffix(",") + "},"

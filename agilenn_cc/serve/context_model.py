@@ -1,8 +1,9 @@
 """The static tables of the `context` codec and the places of its groups; docs/codecs.md has both.
 
-The symbols of one channel in one row are taken in groups of four. A group is coded as its
-*pattern* (which of its symbols differ from the channel's modal level), then the *rank* of each
-symbol that differs. Both are coded under a distribution that depends on what lies left and above.
+The symbols of one channel in one row are taken in groups of four. In a channel where most symbols
+are its modal level, a group is coded as its *pattern* (which of its symbols differ from that
+level), then the *rank* of each symbol that differs; the others are coded symbol by symbol.
+Everything is coded under a distribution that depends on what lies left and above.
 """
 
 from __future__ import annotations
@@ -24,24 +25,29 @@ PATTERN_CONTEXTS = 2 * PATTERNS
 ZONES = 3
 """First, inner and last: convolutions see padding at borders, so statistics differ there."""
 
-RANK_CLASSES = 3
-RANK_CONTEXTS = RANK_CLASSES * RANK_CLASSES
-"""Contexts of a rank: 0, 1, or more above x to the left."""
+CLASSES = 8
+SYMBOL_CONTEXTS = CLASSES * CLASSES
+"""Contexts of a symbol or a rank: class to the left x class above."""
 
-TOTAL_BITS = 15
+TOTAL_BITS = 14
 TOTAL = 1 << TOTAL_BITS
-"""Sum of the frequencies of a distribution."""
+"""Sum of the frequencies of a distribution of patterns or ranks."""
 
-LEAST_FREQUENCY = 4
+SYMBOL_TOTAL_BITS = 12
+SYMBOL_TOTAL = 1 << SYMBOL_TOTAL_BITS
+"""Sum of the frequencies of a distribution of symbols."""
+
+LEAST_FREQUENCY = 2
+LEAST_SYMBOL_FREQUENCY = 1
 """So no event takes more than 13 bits, which bounds a group (`GROUP_BYTES`)."""
 
-GROUP_BYTES = 9
-"""A pattern and four ranks of at most 13.003 bits each."""
+GROUP_BYTES = 10
+"""A pattern and four ranks of at most 13.4 bits each are 67 bits; the coder writes 16 at once."""
 
-CLOSING_BYTES = 1
+CLOSING_BYTES = 2
 
-_HEADER = struct.Struct("<4sHHHBBB")
-_MAGIC = b"CTX1"
+_HEADER = struct.Struct("<4sHHHBBBB")
+_MAGIC = b"CTX2"
 
 
 @dataclass(frozen=True)
@@ -49,29 +55,36 @@ class ContextModel:
     """What both sides must agree on; arrays are read-only.
 
     `rows`, `columns`, `channels`: shape of what is sent. `symbols` uint8 [channels, levels]: the
-    symbol of each rank, rank 0 is the modal level. `pattern_map` uint8 [channels, 3, 3, 32]: zone
-    of y, zone of x, context (2 x pattern above + left) to a row of `pattern_tails`. `rank_map`
-    uint8 [channels, 9]: context (3 x class above + class left) to a row of `rank_tails`.
+    symbol of each rank, rank 0 is the modal level. `classes` uint8 [channels, levels]: the class of
+    each symbol, 0 for the modal level alone. `by_symbol` bool [channels]: which channels have no
+    patterns. `pattern_map` uint8 [channels, 3, 3, 32]: zone of y, zone of x, context (2 x pattern
+    above + left) to a row of `pattern_starts`. `symbol_map` uint8 [channels, 64]: context (8 x
+    class to the left + class above) to a row of `symbol_starts` or, in channels with patterns, of
+    `rank_starts`.
 
-    A distribution over A events is kept as tails, uint16 [A]: entry k is the sum of the
-    frequencies of the events after k, so the last one is 0 and event k has the frequency
-    tail[k - 1] - tail[k], where tail[-1] stands for 32,768.
+    A distribution over A patterns or ranks is kept as uint16 [A]: entry k is the sum of the
+    frequencies of the events 1 to k. So event k, if it is not 0, begins at entry k - 1, and event 0
+    begins at the last entry and ends at 16,384. In a distribution over symbols, by rank, each
+    begins at its own entry, and the last ends at 4,096.
     """
 
     rows: int
     columns: int
     channels: int
     symbols: NDArray[np.uint8]
+    classes: NDArray[np.uint8]
+    by_symbol: NDArray[np.bool_]
     pattern_map: NDArray[np.uint8]
-    rank_map: NDArray[np.uint8]
-    pattern_tails: NDArray[np.uint16]
-    rank_tails: NDArray[np.uint16]
+    symbol_map: NDArray[np.uint8]
+    pattern_starts: NDArray[np.uint16]
+    symbol_starts: NDArray[np.uint16]
+    rank_starts: NDArray[np.uint16]
 
     def __post_init__(self) -> None:
         for name, problem in self._problems():
             if problem:
                 raise ValueError(f"context tables: {name}")
-        for array in self._arrays():
+        for array in (*self._maps(), *self._distributions()):
             array.flags.writeable = False
 
     @property
@@ -97,55 +110,73 @@ class ContextModel:
             self.columns,
             self.channels,
             self.levels,
-            len(self.pattern_tails) - 1,
-            len(self.rank_tails) - 1,
+            *(len(starts) - 1 for starts in self._distributions()),
         )
-        wide = (self.pattern_tails, self.rank_tails)
         return b"".join(
             [
                 header,
-                *(a.tobytes() for a in (self.symbols, self.pattern_map, self.rank_map)),
-                *(a.astype("<u2").tobytes() for a in wide),
+                *(array.tobytes() for array in self._maps()),
+                *(starts.astype("<u2").tobytes() for starts in self._distributions()),
             ]
         )
 
-    def _arrays(self) -> tuple[NDArray[np.uint8] | NDArray[np.uint16], ...]:
-        maps = (self.symbols, self.pattern_map, self.rank_map)
-        return (*maps, self.pattern_tails, self.rank_tails)
+    def _maps(self) -> tuple[NDArray[np.uint8] | NDArray[np.bool_], ...]:
+        return (self.symbols, self.classes, self.by_symbol, self.pattern_map, self.symbol_map)
+
+    def _distributions(self) -> tuple[NDArray[np.uint16], ...]:
+        return (self.pattern_starts, self.symbol_starts, self.rank_starts)
 
     def _problems(self) -> list[tuple[str, bool]]:
-        shapes = self.symbols.ndim == 2 and (
-            self.symbols.shape[0] == self.channels
+        levels = self.symbols.shape[-1]
+        shapes = (
+            self.symbols.shape == self.classes.shape == (self.channels, levels)
             and self.pattern_map.shape == (self.channels, ZONES, ZONES, PATTERN_CONTEXTS)
-            and self.rank_map.shape == (self.channels, RANK_CONTEXTS)
-            and self.pattern_tails.shape[1:] == (PATTERNS,)
-            and self.rank_tails.shape[1:] == (self.symbols.shape[1] - 1,)
-            and min(len(self.pattern_tails), len(self.rank_tails)) >= 1
+            and self.symbol_map.shape == (self.channels, SYMBOL_CONTEXTS)
+            and self.by_symbol.shape == (self.channels,)
+            and self.pattern_starts.shape[1:] == (PATTERNS,)
+            and self.symbol_starts.shape[1:] == (levels,)
+            and self.rank_starts.shape[1:] == (levels - 1,)
+            and min(len(starts) for starts in self._distributions()) >= 1
         )
         if not shapes or min(self.rows, self.columns, self.channels) < 1:
             return [("the shapes contradict each other", True)]
-        levels = self.symbols.shape[1]
+        ranked = bool((np.sort(self.symbols, axis=1) == np.arange(levels)).all())
         return [
             ("2 to 255 levels", not 2 <= levels <= 255),
+            ("each symbol must have one rank", not ranked),
             (
-                "each symbol must have one rank",
-                bool((np.sort(self.symbols, axis=1) != np.arange(levels)).any()),
+                "each symbol must have a class, the modal level one of its own",
+                not ranked
+                or bool((self.classes >= CLASSES).any())
+                or bool(((self.classes == 0) != (self.ranks == 0)).any())
+                or (levels <= CLASSES and bool((self.classes != self.ranks).any())),
             ),
-            (
-                "a map points behind its tables",
-                int(self.pattern_map.max()) >= len(self.pattern_tails)
-                or int(self.rank_map.max()) >= len(self.rank_tails),
-            ),
-            (
-                f"a frequency is below {LEAST_FREQUENCY}",
-                not (_is_distribution(self.pattern_tails) and _is_distribution(self.rank_tails)),
-            ),
+            ("a map points behind its tables", self._points_behind()),
+            ("a frequency is too low", not self._frequencies_are_right()),
         ]
 
+    def _points_behind(self) -> bool:
+        rows = (
+            np.where(self.by_symbol, 0, self.pattern_map.max(axis=(1, 2, 3))),
+            np.where(self.by_symbol, self.symbol_map.max(axis=1), 0),
+            np.where(self.by_symbol, 0, self.symbol_map.max(axis=1)),
+        )
+        return any(
+            int(row.max()) >= len(starts)
+            for row, starts in zip(rows, self._distributions(), strict=True)
+        )
 
-def _is_distribution(tails: NDArray[np.uint16]) -> bool:
-    whole = np.pad(tails.astype(np.int64), ((0, 0), (1, 0)), constant_values=TOTAL)
-    return bool((tails[:, -1] == 0).all() and (-np.diff(whole, axis=1) >= LEAST_FREQUENCY).all())
+    def _frequencies_are_right(self) -> bool:
+        return (
+            _is_distribution(self.pattern_starts, TOTAL, LEAST_FREQUENCY)
+            and _is_distribution(self.symbol_starts, SYMBOL_TOTAL, LEAST_SYMBOL_FREQUENCY)
+            and _is_distribution(self.rank_starts, TOTAL, LEAST_FREQUENCY)
+        )
+
+
+def _is_distribution(starts: NDArray[np.uint16], total: int, least: int) -> bool:
+    whole = np.pad(starts.astype(np.int64), ((0, 0), (0, 1)), constant_values=total)
+    return bool((starts[:, 0] == 0).all() and (np.diff(whole, axis=1) >= least).all())
 
 
 @lru_cache(maxsize=8)
@@ -153,7 +184,7 @@ def parse_tables(tables: bytes) -> ContextModel:
     """Read `ContextModel.to_bytes`; raises `ValueError` if these are no such tables."""
     if len(tables) < _HEADER.size:
         raise ValueError("the context tables are too short")
-    magic, rows, columns, channels, levels, patterns, ranks = _HEADER.unpack_from(tables)
+    magic, rows, columns, channels, levels, *clusters = _HEADER.unpack_from(tables)
     if magic != _MAGIC:
         raise ValueError("these are no context tables")
     offset = _HEADER.size
@@ -173,10 +204,13 @@ def parse_tables(tables: bytes) -> ContextModel:
         columns=columns,
         channels=channels,
         symbols=take("u1", channels, levels),
+        classes=take("u1", channels, levels),
+        by_symbol=take("?", channels).astype(bool),
         pattern_map=take("u1", channels, ZONES, ZONES, PATTERN_CONTEXTS),
-        rank_map=take("u1", channels, RANK_CONTEXTS),
-        pattern_tails=take("<u2", patterns + 1, PATTERNS).astype(np.uint16),
-        rank_tails=take("<u2", ranks + 1, max(0, levels - 1)).astype(np.uint16),
+        symbol_map=take("u1", channels, SYMBOL_CONTEXTS),
+        pattern_starts=take("<u2", clusters[0] + 1, PATTERNS).astype(np.uint16),
+        symbol_starts=take("<u2", clusters[1] + 1, levels).astype(np.uint16),
+        rank_starts=take("<u2", clusters[2] + 1, max(0, levels - 1)).astype(np.uint16),
     )
     if offset != len(tables):
         raise ValueError("the context tables are too long")

@@ -29,7 +29,8 @@ from agilenn_cc.spec.source import Document
 DATASETS_GROUP = "agilenn_cc.datasets"
 _MAX_FRAGMENTS = 256
 _LZW_BITS = 12
-_CONTEXT_GROUP_BYTES = 9  # at worst, of up to four symbols
+_CONTEXT_GROUP_BYTES = 10  # at worst, of up to four symbols
+_CONTEXT_CLOSING_BYTES = 2
 _WHOLE = "the .tflite network runs on the device as a whole"
 _WITHOUT_SPLIT = {
     "network.extractor": "keep one of the two: `extractor` is trained here, `tflite` is ready",
@@ -299,7 +300,8 @@ class _Checker:
         """A datagram numbers its fragments in one byte; this many the worst symbols may need."""
         payload = self.spec.payload
         if payload.codec == "context":
-            rows, groups = divmod((payload.fragment - 1) // _CONTEXT_GROUP_BYTES, -(-columns // 4))
+            whole = (payload.fragment - _CONTEXT_CLOSING_BYTES) // _CONTEXT_GROUP_BYTES
+            rows, groups = divmod(whole, -(-columns // 4))
             held = rows * columns + groups * ((columns - 1) % 4 + 1)
         else:  # LZW at worst spends a code on a symbol
             bits = (payload.levels - 1).bit_length() if payload.codec == "raw" else _LZW_BITS

@@ -3,7 +3,14 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from agilenn_cc.serve.context_model import LEAST_FREQUENCY, TOTAL, ContextModel
+from agilenn_cc.serve.context_model import (
+    CLASSES,
+    LEAST_FREQUENCY,
+    LEAST_SYMBOL_FREQUENCY,
+    SYMBOL_TOTAL,
+    TOTAL,
+    ContextModel,
+)
 
 GEOMETRIES = [
     (8, 3, 8, 5),
@@ -19,32 +26,54 @@ GEOMETRIES = [
 DISTRIBUTIONS = 4
 
 
-def random_tails(random, events, sharpness):
+def random_frequencies(random, events, sharpness, total=TOTAL, least=LEAST_FREQUENCY):
     """Four distributions; the sharper, the more of their mass lies on one event."""
     weights = random.exponential(size=(DISTRIBUTIONS, events)) ** sharpness
-    spare = TOTAL - events * LEAST_FREQUENCY
-    frequencies = LEAST_FREQUENCY + np.floor(
-        weights / weights.sum(axis=1, keepdims=True) * spare
-    ).astype(int)
-    frequencies[:, 0] += TOTAL - frequencies.sum(axis=1)
-    return (TOTAL - np.cumsum(frequencies, axis=1)).astype(np.uint16)
+    spare = total - events * least
+    frequencies = least + np.floor(weights / weights.sum(axis=1, keepdims=True) * spare).astype(int)
+    frequencies[:, 0] += total - frequencies.sum(axis=1)
+    return frequencies
+
+
+def starts_of_others(frequencies):
+    """Event 0 comes behind all others."""
+    return (np.cumsum(frequencies, axis=1) - frequencies[:, :1]).astype(np.uint16)
+
+
+def starts(frequencies):
+    return (np.cumsum(frequencies, axis=1) - frequencies).astype(np.uint16)
+
+
+def random_classes(random, symbols):
+    """Ranks where there are few; else any class above 0 for all but the modal level."""
+    channels, levels = symbols.shape
+    if levels <= CLASSES:
+        return np.argsort(symbols, axis=1).astype(np.uint8)
+    classes = random.integers(1, CLASSES, (channels, levels)).astype(np.uint8)
+    classes[np.arange(channels), symbols[:, 0]] = 0
+    return classes
 
 
 def random_model(random, levels, rows, columns, channels, sharpness=3):
-    """Tables that no training would find."""
+    """Tables that no training would find; about half of the channels have patterns."""
 
     def entries(*shape):
         return random.integers(0, DISTRIBUTIONS, shape).astype(np.uint8)
 
+    symbols = np.stack([random.permutation(levels) for _ in range(channels)]).astype(np.uint8)
+    of_symbols = random_frequencies(random, levels, sharpness, SYMBOL_TOTAL, LEAST_SYMBOL_FREQUENCY)
     return ContextModel(
         rows=rows,
         columns=columns,
         channels=channels,
-        symbols=np.stack([random.permutation(levels) for _ in range(channels)]).astype(np.uint8),
+        symbols=symbols,
+        classes=random_classes(random, symbols),
+        by_symbol=random.random(channels) < 0.5,
         pattern_map=entries(channels, 3, 3, 32),
-        rank_map=entries(channels, 9),
-        pattern_tails=random_tails(random, 16, sharpness),
-        rank_tails=random_tails(random, levels - 1, sharpness),
+        symbol_map=entries(channels, 64),
+        pattern_starts=starts_of_others(random_frequencies(random, 16, sharpness)),
+        symbol_starts=starts(of_symbols),
+        rank_starts=starts_of_others(random_frequencies(random, levels - 1, sharpness)),
     )
 
 

@@ -34,7 +34,7 @@ def decoded(fragments, model):
 
 
 @settings(max_examples=200, deadline=None)
-@given(case=cases(), capacity=st.integers(10, 300))
+@given(case=cases(), capacity=st.integers(12, 300))
 def test_round_trip_within_capacity(case, capacity):
     model, symbols = case
     fragments = CONTEXT.encode(symbols, model.levels, capacity, model.to_bytes())
@@ -55,8 +55,11 @@ def test_vectors_both_ways(case):
 def ideal_bits(model, symbols):
     """The code length of one inference in one fragment, by the definitions of docs/codecs.md."""
 
-    def share(tails, event):
-        return ([32768, *tails][event] - tails[event]) / 32768
+    def share(starts, event):
+        """Event 0 lies behind all others."""
+        ends = [*starts.tolist(), 16384]
+        first, last = (ends[event - 1], ends[event]) if event else ends[-2:]
+        return (last - first) / 16384
 
     def zone(place, count):
         return 0 if place == 0 else 2 if place == count - 1 else 1
@@ -66,45 +69,59 @@ def ideal_bits(model, symbols):
     groups = math.ceil(model.columns / 4)
     bits = 0.0
 
+    def inside(y, x):
+        return y >= 0 and 0 <= x < model.columns
+
     def rank(y, c, x):
-        return order[c].index(planes[y, c, x]) if y >= 0 and 0 <= x < model.columns else 0
+        return order[c].index(planes[y, c, x]) if inside(y, x) else 0
+
+    def row(y, c, x):
+        """Of the distribution of a symbol or rank."""
+        left, above = (
+            int(model.classes[c, planes[v, c, u]]) if inside(v, u) else 0
+            for v, u in ((y, x - 1), (y - 1, x))
+        )
+        return model.symbol_map[c, 8 * left + above]
 
     for y in range(model.rows):
         for c in range(model.channels):
+            if model.by_symbol[c]:
+                for x in range(model.columns):
+                    ends = [*model.symbol_starts[row(y, c, x)].tolist(), 4096]
+                    event = rank(y, c, x)
+                    bits -= math.log2((ends[event + 1] - ends[event]) / 4096)
+                continue
             for group in range(groups):
                 columns = range(4 * group, min(4 * group + 4, model.columns))
                 pattern = sum((rank(y, c, x) > 0) << x % 4 for x in columns)
                 above = sum((rank(y - 1, c, x) > 0) << x % 4 for x in columns)
                 left = rank(y, c, 4 * group - 1) > 0
-                row = model.pattern_map[c, zone(y, model.rows), zone(group, groups)][
-                    2 * above + left
-                ]
-                bits -= math.log2(share(model.pattern_tails[row].tolist(), pattern))
+                place = zone(y, model.rows), zone(group, groups)
+                chosen = model.pattern_map[c][place][2 * above + left]
+                bits -= math.log2(share(model.pattern_starts[chosen], pattern))
                 for x in columns:
                     if rank(y, c, x) and model.levels > 2:
-                        context = 3 * min(rank(y - 1, c, x), 2) + min(rank(y, c, x - 1), 2)
-                        row = model.rank_map[c, context]
-                        tails = model.rank_tails[row].tolist()
-                        bits -= math.log2(share(tails, rank(y, c, x) - 1))
+                        ranks = model.rank_starts[row(y, c, x)]
+                        bits -= math.log2(share(ranks, rank(y, c, x) - 1))
     return bits
 
 
 @settings(max_examples=60, deadline=None)
 @given(case=cases())
-def test_code_length_is_ideal_but_for_one_per_cent_and_a_byte(case):
+def test_code_length_is_ideal_but_for_two_per_cent_and_two_bytes(case):
     model, symbols = case
     [(payload, _count)] = CONTEXT.encode(symbols, model.levels, LARGE, model.to_bytes())
     ideal = ideal_bits(model, symbols) / 8
-    assert len(payload) <= ideal * 1.01 + 1
+    assert len(payload) <= ideal * 1.02 + 2
 
 
-def test_worst_symbols_stay_within_nine_bytes_a_group():
+def test_worst_symbols_stay_within_ten_bytes_a_group():
     random = np.random.default_rng(3)
     model = random_model(random, 8, 8, 8, 5, sharpness=60)  # nearly all events are rarest
     symbols = random_symbols(random, model, 1)
-    for capacity in (10, 19, 28, 100):
+    for capacity in (12, 22, 32, 100):
         fragments = CONTEXT.encode(symbols, 8, capacity, model.to_bytes())
-        least = 4 * ((capacity - 1) // 9)
+        least = 4 * ((capacity - 2) // 10)
         assert all(len(payload) <= capacity for payload, _count in fragments)
         assert all(count >= least for _payload, count in fragments[:-1])
 
@@ -268,7 +285,7 @@ def test_bad_arguments():
     with pytest.raises(ValueError, match="not below"):
         CONTEXT.encode(np.full(120, 8, np.uint8), 8, 100, tables)
     with pytest.raises(ValueError, match="holds no symbol"):
-        CONTEXT.encode(np.zeros(120, np.uint8), 8, 9, tables)
+        CONTEXT.encode(np.zeros(120, np.uint8), 8, 11, tables)
     with pytest.raises(ValueError, match="too short"):
         CONTEXT.encode(np.zeros(120, np.uint8), 8, 100)
     with pytest.raises(ValueError, match="indices"):

@@ -120,17 +120,21 @@ struct LoadedTables {
     static constexpr uint16_t kColumns = kColumnCount;
     static constexpr uint16_t kChannels = kChannelCount;
     struct OfChannel {
-        uint32_t modal;
-        uint8_t rank_map[16];
         uint8_t ranks[kLevels];
+        uint8_t classes[kLevels];
+        uint8_t symbol_map[8][8];
         uint8_t pattern_map[3][96];
+        uint32_t modal;
+        bool by_symbol;
     };
     static inline OfChannel kOfChannel[kChannels];
-    static inline uint16_t kPatternTails[16][4];
-    static inline uint16_t kRankTails[kLevels - 1][4];
+    static inline uint16_t kPatternStarts[4][16];
+    static inline uint16_t kRankStarts[4][kLevels - 1];
+    static inline uint32_t kSymbols[4][kLevels];
 };
 
-// Loads tables: for each channel modal level, rank map, ranks, pattern map; then all tails.
+// Loads tables: for each channel modal level, ranks, classes, maps, and whether it has no patterns;
+// then all distributions.
 template <class Tables>
 static void load(const Bytes& bytes) {
     const uint8_t* next = bytes.data();
@@ -140,12 +144,15 @@ static void load(const Bytes& bytes) {
     };
     for (auto& channel : Tables::kOfChannel) {
         channel.modal = *next++ * 0x01010101U;
-        take(channel.rank_map, sizeof channel.rank_map);
         take(channel.ranks, sizeof channel.ranks);
+        take(channel.classes, sizeof channel.classes);
+        take(channel.symbol_map, sizeof channel.symbol_map);
         take(channel.pattern_map, sizeof channel.pattern_map);
+        channel.by_symbol = *next++ != 0;
     }
-    take(Tables::kPatternTails, sizeof Tables::kPatternTails);
-    take(Tables::kRankTails, sizeof Tables::kRankTails);
+    take(Tables::kPatternStarts, sizeof Tables::kPatternStarts);
+    take(Tables::kRankStarts, sizeof Tables::kRankStarts);
+    take(Tables::kSymbols, sizeof Tables::kSymbols);
     if (next != bytes.data() + bytes.size()) std::abort();
 }
 

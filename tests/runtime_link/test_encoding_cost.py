@@ -31,6 +31,19 @@ def blobs(random, count, shape):
     return np.clip((soft - 5) / 1.5 + 1, 0, 7).astype(np.uint8)
 
 
+def laplacian(random, count, shape):
+    """Half of the symbols are not modal and resemble those beside them: linear features."""
+    rows, columns, channels = shape
+    noise = random.normal(size=(count, rows + 1, columns + 1, channels))
+    near = noise[:, 1:, 1:] + 0.7 * (noise[:, 1:, :-1] + noise[:, :-1, 1:])
+    return np.clip(np.round(near * np.abs(near) / 1.6) + 3, 0, 7).astype(np.uint8)
+
+
+def uniform(random, count, shape):
+    """Nothing that any codec could make use of."""
+    return random.integers(0, 8, (count, *shape)).astype(np.uint8)
+
+
 def constant(_random, count, shape):
     return np.full((count, *shape), 3, np.uint8)
 
@@ -57,7 +70,9 @@ def on_device(tmp_path_factory):
     [
         (skewed, NETWORK_A, 375_000),
         (blobs, NETWORK_A, 360_000),
-        (constant, NETWORK_A, 155_000),
+        (laplacian, NETWORK_A, 470_000),
+        (uniform, NETWORK_A, 490_000),
+        (constant, NETWORK_A, 160_000),
         (blobs, SMALL, 27_000),
     ],
     ids=lambda value: getattr(value, "__name__", str(value)),
@@ -71,8 +86,8 @@ def test_context_costs_no_more_than_lzw(on_device, kind, shape, most_instruction
     )
     assert context <= lzw
     assert context <= most_instructions
-    assert encoders["context"].ram_bytes <= 400
-    assert encoders["context"].ram_bytes * 10 < encoders["lzw"].ram_bytes
+    assert encoders["context"].ram_bytes <= 700
+    assert encoders["context"].ram_bytes * 6 < encoders["lzw"].ram_bytes
 
     # What was counted is the real thing: the emitted tables yield the bytes of the Python side.
     fragments = CONTEXT.encode(symbols[1].reshape(-1), 8, 1400, tables)

@@ -1,8 +1,9 @@
 // The codec `context`: a range coder under static tables from training (docs/codecs.md).
 //
-// The symbols of one channel in one row are taken in groups of four. A group costs one event, its
-// pattern (which symbols differ from the channel's modal level), and one event for each symbol
-// that differs. The most likely case by far, nothing differs, takes about 20 instructions.
+// The symbols of one channel in one row are taken in groups of four. In a channel where most
+// symbols are its modal level, a group costs one event, its pattern (which symbols differ), and one
+// event for each symbol that differs; in the others one event for each symbol. The most likely case
+// by far, nothing differs, takes about 25 instructions, and a symbol of the others about 20.
 #pragma once
 
 #include <stdint.h>
@@ -11,8 +12,8 @@
 
 namespace agilenn {
 
-// G. N. N. Martin's range coder (1979): totals of 2^15, and a carry runs back into the bytes that
-// are written already. The caller knows that they fit.
+// G. N. N. Martin's range coder (1979): totals of 2^14 or 2^12, 16 bits are written at once, and a
+// carry runs back into the bytes that are written already. The caller knows that they fit.
 class RangeWriter {
   public:
     void begin(uint8_t* out) {
@@ -25,70 +26,92 @@ class RangeWriter {
     // Where the next byte goes.
     const uint8_t* position() const { return out_; }
 
-    // Writes event 0 of a distribution: `tail` is the sum of all other frequencies.
-    [[gnu::always_inline]] void put_first(uint32_t tail) {
-        range_ -= (range_ >> kTotalBits) * tail;
-        if (range_ < kLeastRange) {
-            shift();
-        }
-    }
-
-    // Writes another event: the sum of its frequency and those behind it, and of those behind it.
-    [[gnu::always_inline]] void put(uint32_t upper_tail, uint32_t tail) {
+    // Writes event 0 of a distribution: `begin` is the sum of the frequencies of all others. It
+    // takes what the division leaves over.
+    [[gnu::always_inline]] void put_first(uint32_t begin) {
         const uint32_t unit = range_ >> kTotalBits;
-        const uint32_t upper = unit * upper_tail;
-        add(range_ - upper);
-        range_ = upper - unit * tail;
+        low_ += product(unit, begin);
+        range_ -= unit * begin;
         if (range_ < kLeastRange) {
             shift();
         }
     }
 
-    // Writes the one byte that lies in the interval when zeros follow it; returns the length in
-    // bytes.
+    // Writes another event: the sums of the frequencies before it, and with it.
+    [[gnu::always_inline]] void put(uint32_t begin, uint32_t end) {
+        const uint32_t unit = range_ >> kTotalBits;
+        low_ += product(unit, begin);
+        range_ = unit * (end - begin);
+        if (range_ < kLeastRange) {
+            shift();
+        }
+    }
+
+    // Writes a symbol: the sum of the frequencies before it, and its own.
+    [[gnu::always_inline]] void put_symbol(uint32_t begin, uint32_t frequency) {
+        const uint32_t unit = range_ >> kSymbolTotalBits;
+        low_ += product(unit, begin);
+        range_ = unit * frequency;
+        if (range_ < kLeastRange) {
+            shift();
+        }
+    }
+
+    // Writes the fewest bytes, one or two, that lie in the interval when zeros follow them; returns
+    // the length in bytes.
     uint16_t finish() {
-        add(kLeastRange - 1);
-        *out_++ = static_cast<uint8_t>(low_ >> 24);
-        return static_cast<uint16_t>(out_ - begin_);
+        const uint32_t low = static_cast<uint32_t>(low_);
+        const bool one = (-low & 0xFFFFFF) < range_;
+        low_ += -low & (one ? 0xFFFFFF : 0xFFFF);
+        shift();
+        return static_cast<uint16_t>(out_ - begin_ - (one ? 1 : 0));
     }
 
   private:
-    static constexpr uint8_t kTotalBits = 15;
-    static constexpr uint32_t kLeastRange = 1UL << 24;
+    static constexpr uint8_t kTotalBits = 14;
+    static constexpr uint8_t kSymbolTotalBits = 12;
+    static constexpr uint32_t kLeastRange = 1UL << 16;
 
-    [[gnu::always_inline]] void shift() {
-        do {
-            *out_++ = static_cast<uint8_t>(low_ >> 24);
-            low_ <<= 8;
-            range_ <<= 8;
-        } while (range_ < kLeastRange);
+    // Of factors whose product has at most 32 bits. Where the core has a long multiplication, it
+    // does the addition as well; ARMv6-M has none.
+    static uint64_t product(uint32_t unit, uint32_t sum) {
+#if defined(__ARM_ARCH_6M__)
+        return unit * sum;
+#else
+        return static_cast<uint64_t>(unit) * sum;
+#endif
     }
 
-    [[gnu::always_inline]] void add(uint32_t amount) {
-        low_ += amount;
-        if (low_ < amount) {
+    [[gnu::always_inline]] void shift() {
+        if ((low_ >> 32) != 0) {
             // The code as a whole is below 1, so a byte that takes the carry exists.
             uint8_t* byte = out_;
             while (++*--byte == 0) {
             }
         }
+        const uint32_t low = static_cast<uint32_t>(low_);
+        out_[0] = static_cast<uint8_t>(low >> 24);
+        out_[1] = static_cast<uint8_t>(low >> 16);
+        out_ += 2;
+        low_ = low << 16;
+        range_ <<= 16;
     }
 
     uint8_t* begin_ = nullptr;
     uint8_t* out_ = nullptr;
-    uint32_t low_ = 0;
+    uint64_t low_ = 0;  // the low end of the interval, 32 bits and a carry
     uint32_t range_ = 0;
 };
 
 // `Tables` (Generated/codec_tables.hpp) has kLevels, kRows, kColumns, kChannels and the arrays
-// that training filled. RAM: 2 bytes for each group of a feature row, and the coder's state.
+// that training filled. RAM: 4 bytes for each group of a feature row, and the coder's state.
 template <class Tables, uint16_t kCapacity>
 class ContextEncoder {
     static constexpr uint16_t kGroup = 4;
     static constexpr uint16_t kGroups = (Tables::kColumns + kGroup - 1) / kGroup;  // of one row
     static constexpr uint16_t kLastLength = Tables::kColumns - (kGroups - 1) * kGroup;
-    static constexpr uint16_t kGroupBytes = 9;  // a pattern and four ranks, 13 bits each
-    static constexpr uint16_t kClosingBytes = 1;
+    static constexpr uint16_t kGroupBytes = 10;  // a pattern and four ranks, 13.4 bits each
+    static constexpr uint16_t kClosingBytes = 2;
     static_assert(Tables::kLevels >= 2, "an alphabet has at least two symbols");
     static_assert(kCapacity >= kGroupBytes + kClosingBytes, "a fragment holds at least one group");
 
@@ -101,13 +124,15 @@ class ContextEncoder {
         kLeastGroups / kGroups * Tables::kColumns + kLeastGroups % kGroups * kLastLength;
 
     // Starts a fragment in `out` with symbol `first_symbol` of the inference; `capacity_bytes`
-    // (10 to kCapacityBytes) bounds what `finish` returns. Everything before counts as modal.
+    // (12 to kCapacityBytes) bounds what `finish` returns. Everything before counts as modal.
     void begin(uint8_t* out, uint16_t capacity_bytes, uint32_t first_symbol = 0) {
         writer_.begin(out);
         latest_ = out + (capacity_bytes - kGroupBytes - kClosingBytes);
-        for (uint32_t place = 0, group = 0; place < kPlaces; ++place) {
-            history_[place] = static_cast<uint16_t>(zone(group, kGroups) * kContexts);
-            group = group == kGroups - 1U ? 0 : group + 1;
+        uint32_t* history = history_;
+        for (const OfChannel& tables : Tables::kOfChannel) {
+            for (uint32_t group = 0; group < kGroups; ++group) {
+                *history++ = tables.by_symbol ? 0 : zone(group, kGroups) * kContexts;
+            }
         }
         left_ = 0;
         const uint32_t line = first_symbol / Tables::kColumns;
@@ -120,48 +145,27 @@ class ContextEncoder {
     uint16_t push_run(const uint8_t* symbols, uint16_t count) {
         const uint8_t* next = symbols;
         const uint8_t* const end = symbols + whole_groups(count);
-        // Local copies, so that they lie in registers.
+        // Copies, so that they lie in registers.
         RangeWriter writer = writer_;
-        const uint8_t* const latest = latest_;
         uint32_t left = left_;
-        uint16_t* history = &history_[place_];
-        const OfChannel* tables = &Tables::kOfChannel[place_ / kGroups];
-        const uint8_t* contexts = tables->pattern_map[zone(row_, Tables::kRows)];
-        while (next != end && writer.position() <= latest) {
-            const uint32_t before = *history;
-            const bool last = kGroups == 1 || (before & kLastZone) != 0;
-            const uint32_t cluster = contexts[(before & kContextMask) + (left & 1U)];
-            const uint32_t differences = load(next, last, tables->modal) ^ tables->modal;
-            if (differences == 0) {
-                writer.put_first(Tables::kPatternTails[0][cluster]);
-                *history = static_cast<uint16_t>(before & kZoneMask);
-                left = 0;
-            } else {
-                const uint32_t pattern = pattern_of(differences);
-                writer.put(Tables::kPatternTails[pattern - 1][cluster],
-                           Tables::kPatternTails[pattern][cluster]);
-                const uint32_t classes =
-                    put_ranks(writer, next, *tables, pattern, before >> kClassShift, left);
-                *history = static_cast<uint16_t>((before & kZoneMask) + 2 * pattern +
-                                                 (classes << kClassShift));
-                left = classes >> 6;
-            }
-            next += last ? kLastLength : kGroup;
-            ++history;
-            if (last) {
-                left = 0;
-                ++tables;
-                contexts += sizeof(OfChannel);
-                if (history == history_ + kPlaces) {
-                    history = history_;
-                    tables = Tables::kOfChannel;
-                    contexts = tables->pattern_map[zone(++row_, Tables::kRows)];
-                }
+        uint32_t place = place_;
+        const OfChannel* tables = &Tables::kOfChannel[place / kGroups];
+        uint32_t y = zone(row_, Tables::kRows);
+        while (next != end && writer.position() <= latest_) {
+            uint32_t groups = (static_cast<uint32_t>(end - next) + kGroup - 1) / kGroup;
+            groups = row_fits(writer) ? least(groups, kGroups - place % kGroups) : 1;
+            next = tables->by_symbol
+                       ? put_symbols(writer, next, tables, place, groups, left)
+                       : put_groups(writer, next, end, tables, y, place, groups, left);
+            if (place == kPlaces) {
+                place = 0;
+                tables = Tables::kOfChannel;
+                y = zone(++row_, Tables::kRows);
             }
         }
         writer_ = writer;
         left_ = left;
-        place_ = static_cast<uint32_t>(history - history_);
+        place_ = place;
         return static_cast<uint16_t>(next - symbols);
     }
 
@@ -172,20 +176,126 @@ class ContextEncoder {
     using OfChannel = typename Tables::OfChannel;
 
     static constexpr uint32_t kPlaces = 1UL * Tables::kChannels * kGroups;
+    static constexpr uint8_t kPatterns = 16;
     static constexpr uint8_t kContexts = 32;  // of a pattern in one zone
-    static constexpr uint8_t kZoneMask = 0x60;
-    static constexpr uint8_t kLastZone = 0x40;
-    static constexpr uint8_t kContextMask = 0xFF;
-    static constexpr uint8_t kClassShift = 8;
+    static constexpr uint32_t kClasses = 8;
+    // A group with a pattern in `history_`: bits 1 to 4 its pattern, 5 and 6 its zone, four bits
+    // for the class of each symbol from bit 8 on.
+    static constexpr uint32_t kContextMask = 0xFF;
+    static constexpr uint32_t kZoneMask = 0x60;
+    static constexpr uint32_t kLastZone = 0x40;
+    static constexpr uint32_t kLastDiffers = 4;
+    static constexpr uint32_t kFirstClass = 8;
+    static constexpr uint32_t kClassBits = 4;
+    static constexpr uint32_t kLastClass = kFirstClass + 3 * kClassBits;
 
     static constexpr uint32_t zone(uint32_t position, uint32_t count) {
         return position == 0 ? 0 : position == count - 1 ? 2 : 1;
     }
 
+    static constexpr uint32_t least(uint32_t a, uint32_t b) { return a < b ? a : b; }
+
     // How many of `count` symbols from the group at hand on make whole groups.
     uint32_t whole_groups(uint32_t count) const {
         const uint32_t end_column = (place_ % kGroups * kGroup + count) % Tables::kColumns;
         return count - end_column % kGroup;
+    }
+
+    // Whether a row of a channel fits the fragment, however unlikely it is.
+    bool row_fits(const RangeWriter& writer) const {
+        return latest_ - writer.position() >= static_cast<int32_t>(kGroups * kGroupBytes);
+    }
+
+    // Writes the symbols of `groups` groups of one channel, from `place` on, one by one; returns
+    // what is behind them. `left` is the class of the symbol before them, then of the last of them.
+    [[gnu::always_inline]] const uint8_t* put_symbols(RangeWriter& writer, const uint8_t* next,
+                                                      const OfChannel*& of_channel, uint32_t& place,
+                                                      uint32_t groups, uint32_t& left) {
+        const OfChannel& tables = opaque(of_channel);
+        uint8_t* above = reinterpret_cast<uint8_t*>(&history_[place]);
+        place += groups;
+        const bool last = place % kGroups == 0;
+        const uint8_t* const end = next + groups * kGroup - (last ? kGroup - kLastLength : 0);
+        do {
+#pragma GCC unroll 4
+            for (uint32_t n = 0; n < kGroup; ++n) {
+                if (kLastLength != kGroup && next == end) {
+                    break;
+                }
+                const uint32_t symbol = *next++;
+                const uint32_t rank = tables.ranks[symbol];
+                const uint32_t event = Tables::kSymbols[tables.symbol_map[left][*above]][rank];
+                left = class_of(tables, symbol, rank);
+                *above++ = static_cast<uint8_t>(left);
+                writer.put_symbol(event >> 16, event & 0xFFFF);
+            }
+        } while (next != end);
+        if (last) {
+            left = 0;
+            ++of_channel;
+        }
+        return next;
+    }
+
+    // Writes `groups` groups of one channel from `place` on, and whole rows of the channels behind
+    // it as long as they have patterns too; returns what is behind them. `left` is the group before
+    // them, then the last of them.
+    [[gnu::always_inline]] const uint8_t* put_groups(RangeWriter& writer, const uint8_t* next,
+                                                     const uint8_t* end,
+                                                     const OfChannel*& of_channel, uint32_t y,
+                                                     uint32_t& place, uint32_t groups,
+                                                     uint32_t& left) {
+        uint32_t* history = &history_[place];
+        for (;;) {
+            next = put_row(writer, next, opaque(of_channel), y, history, groups, left);
+            if (kGroups != 1 && (left & kLastZone) == 0) {
+                break;
+            }
+            left = 0;
+            ++of_channel;
+            if (history == history_ + kPlaces || of_channel->by_symbol ||
+                end - next < Tables::kColumns || !row_fits(writer)) {
+                break;
+            }
+            groups = kGroups;
+        }
+        place = static_cast<uint32_t>(history - history_);
+        return next;
+    }
+
+    // Writes `groups` groups of one channel with patterns.
+    [[gnu::always_inline]] static const uint8_t* put_row(RangeWriter& writer, const uint8_t* next,
+                                                         const OfChannel& tables, uint32_t y,
+                                                         uint32_t*& history, uint32_t groups,
+                                                         uint32_t& left) {
+        const uint8_t* const contexts = tables.pattern_map[y];
+        const uint32_t* const end = history + groups;
+        do {
+            const uint32_t above = *history;
+            const bool last = kLastLength != kGroup && (kGroups == 1 || (above & kLastZone) != 0);
+            const uint32_t row = contexts[(above & kContextMask) + (left >> kLastDiffers & 1U)];
+            const uint32_t differences = load(next, last, tables.modal) ^ tables.modal;
+            uint32_t group = above & kZoneMask;
+            if (differences == 0) {
+                writer.put_first(Tables::kPatternStarts[row][kPatterns - 1]);
+            } else {
+                const uint32_t pattern = pattern_of(differences);
+                const uint16_t* starts = Tables::kPatternStarts[row] + pattern;
+                writer.put(starts[-1], starts[0]);
+                group |= 2 * pattern |
+                         put_ranks(writer, next, tables, pattern, above, left >> kLastClass);
+            }
+            *history++ = group;
+            left = group;
+            next += last ? kLastLength : kGroup;
+        } while (history != end);
+        return next;
+    }
+
+    // The compiler shall not know what `tables` points to: it would spend two registers on it.
+    static const OfChannel& opaque(const OfChannel* tables) {
+        asm("" : "+r"(tables));
+        return *tables;
     }
 
     // The symbols of a group, the first in the lowest byte; behind the end of a row, `modal`.
@@ -205,42 +315,54 @@ class ContextEncoder {
         return ((high >> 7) * 0x10204080) >> 28;
     }
 
-    // Writes the rank of each symbol in `pattern`; returns their classes, two bits each. `above`:
-    // those of the row above; `left`: the class of the symbol before the group.
+    // With few levels, each has a class of its own.
+    static uint32_t class_of(const OfChannel& tables, uint32_t symbol, uint32_t rank) {
+        if constexpr (Tables::kLevels <= kClasses) {
+            return rank;
+        } else {
+            return tables.classes[symbol];
+        }
+    }
+
+    static constexpr uint32_t class_shift(uint32_t place) {
+        return kFirstClass + place * kClassBits;
+    }
+
+    // Writes the rank of each symbol in `pattern`; returns their classes as `history_` has them.
     [[gnu::always_inline]] static uint32_t put_ranks(RangeWriter& writer, const uint8_t* symbols,
                                                      const OfChannel& tables, uint32_t pattern,
                                                      uint32_t above, uint32_t left) {
-        uint32_t classes = 0;
+        uint32_t group = 0;
 #pragma GCC unroll 4
-        for (uint32_t bit = 0; bit < kGroup; ++bit) {
-            if ((pattern >> bit & 1U) == 0) {
+        for (uint32_t place = 0; place < kGroup; ++place) {
+            if ((pattern >> place & 1U) == 0) {
                 left = 0;
                 continue;
             }
-            const uint32_t rank = tables.ranks[symbols[bit]];
+            const uint32_t rank = tables.ranks[symbols[place]];
             if (Tables::kLevels > 2) {
-                const uint32_t cluster = tables.rank_map[4 * (above >> 2 * bit & 3U) + left];
+                const uint32_t up = above >> class_shift(place) & (kClasses - 1);
+                const uint16_t* starts = Tables::kRankStarts[tables.symbol_map[left][up]];
                 if (rank == 1) {
-                    writer.put_first(Tables::kRankTails[0][cluster]);
+                    writer.put_first(starts[Tables::kLevels - 2]);
                 } else {
-                    writer.put(Tables::kRankTails[rank - 2][cluster],
-                               Tables::kRankTails[rank - 1][cluster]);
+                    starts += rank;
+                    writer.put(starts[-2], starts[-1]);
                 }
             }
-            left = rank == 1 ? 1 : 3;
-            classes |= left << 2 * bit;
+            left = class_of(tables, symbols[place], rank);
+            group |= left << class_shift(place);
         }
-        return classes;
+        return group;
     }
 
     RangeWriter writer_;
     const uint8_t* latest_ = nullptr;  // a group begins if the next byte goes here or before
-    uint32_t left_ = 0;                // class of the symbol before: 0 modal, 1 next in rank, 3
+    uint32_t left_ = 0;                // the group before, as in `history_`, or the class of the
+                                       // symbol before; 0 in front of a row
     uint32_t row_ = 0;                 // of the group to come
     uint32_t place_ = 0;               // channel x kGroups + group
-    // Of the row above, for each group: in the low byte 32 x zone + 2 x pattern, in the high byte
-    // the classes of its symbols, two bits each.
-    uint16_t history_[kPlaces];
+    uint32_t history_[kPlaces];        // the row above: groups, or the class of each symbol
 };
 
 }  // namespace agilenn
