@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 _DATA = Path(__file__).parent / "data"
-SOURCE = "Huang and Gao, MobiCom 2022, doi:10.1145/3495243.3560551; values read from its plots"
+SOURCE = "Huang and Gao, MobiCom 2022, doi:10.1145/3495243.3560551"
 DATASETS = {
     "cifar10": "CIFAR-10",
     "cifar100": "CIFAR-100",
@@ -88,6 +88,13 @@ def datasets_of(figure: str, ours: str | None) -> tuple[str, ...]:
     given = dict.fromkeys(value.dataset for value in paper_values() if value.figure == figure)
     same = DATASETS.get(ours or "")
     return (same,) if same in given else tuple(given)
+
+
+def source_of(figure: str) -> str:
+    """Return where a figure's values are from, or that there are none."""
+    if any(value.figure == figure for value in paper_values()):
+        return f"{SOURCE}; values read from its plots, to about 0.1"
+    return f"{SOURCE}; its plot gives no values that could be read"
 
 
 @cache

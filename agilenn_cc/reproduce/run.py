@@ -16,7 +16,7 @@ from agilenn_cc.pipeline.grid import parse_axes
 from agilenn_cc.report import drawing
 from agilenn_cc.reproduce.figures import EXPERIMENTS
 from agilenn_cc.reproduce.lab import Experiment, Finding, Lab
-from agilenn_cc.reproduce.paper import SOURCE, statements
+from agilenn_cc.reproduce.paper import source_of, statements
 from agilenn_cc.spec import load_spec
 from agilenn_cc.spec.model import KNOWN_IMAGES
 from agilenn_cc.targets import load_target
@@ -66,7 +66,9 @@ class Reproduction:
             "scale": self.scale,
             "rows": self.finding.table.to_json(),
             "remarks": list(self.finding.remarks),
-            "paper": None if paper is None else {**vars(paper), "source": SOURCE},
+            "paper": None
+            if paper is None
+            else {**vars(paper), "source": source_of(self.experiment.figure)},
         }
 
     def markdown(self) -> str:
@@ -83,7 +85,7 @@ class Reproduction:
         lines += ["", self.finding.table.markdown()]
         lines += [f"- {remark}" for remark in self.finding.remarks]
         if paper:
-            lines += ["", f"Paper: {SOURCE}."]
+            lines += ["", f"Paper: {source_of(told.figure)}."]
         return "\n".join(lines).rstrip() + "\n"
 
 

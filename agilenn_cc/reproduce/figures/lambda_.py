@@ -47,6 +47,6 @@ EXPERIMENT = Experiment(
     "Impact of lambda",
     "one split is trained for each lambda; accuracy of the quantised split, skewness and disorder "
     "on the test images",
-    "the paper's plot gives no values that could be read; its text names the range",
+    "",
     run,
 )

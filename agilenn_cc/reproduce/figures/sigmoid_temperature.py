@@ -49,6 +49,6 @@ EXPERIMENT = Experiment(
     "8b",
     "Prediction weighting with alpha",
     "one split is trained for each T; alpha after training and the accuracy of the quantised split",
-    "the paper's plot gives no values that could be read; its text names the range",
+    "",
     run,
 )
