@@ -115,13 +115,9 @@ def _verdict(
 def _draw(found: Sequence[Outcome], baselines: Sequence[Sequence[ImagePoint]]) -> Any:
     with canvas(7.2, 4.4) as (figure, axes):
         axis = axes[0, 0]
-        for outcome, codec in product(found, CODECS):
-            label = (
-                f"ours, {codec}" if len(found) == 1 else f"ours, {codec}, {outcome.variant.label}"
-            )
-            marker = MARKERS[found.index(outcome) % len(MARKERS)]
-            dashes = "-" if codec == "context" else ":"
-            _curve(axis, _mean_pairs(outcome, codec), label, COLOURS[0], marker, dashes)
+        for codec, dashes in zip(CODECS, ("-", ":"), strict=True):
+            for index, (label, pairs) in enumerate(_our_curves(found, codec)):
+                _curve(axis, pairs, label, COLOURS[0], MARKERS[index % len(MARKERS)], dashes)
         drawn = list(_baseline_means(baselines))
         for scheme, colour, marker in zip(
             dict.fromkeys(point.scheme for point in drawn), COLOURS[1:], MARKERS[1:], strict=False
@@ -136,6 +132,14 @@ def _draw(found: Sequence[Outcome], baselines: Sequence[Sequence[ImagePoint]]) -
         axis.set(ylabel="accuracy, %", title="Accuracy against bytes")
         axis.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
+
+
+def _our_curves(found: Sequence[Outcome], codec: str) -> list[tuple[str, list[RatePair]]]:
+    """Return each variant's rates as a curve; the variants are one where each has a single rate."""
+    curves = [(outcome.variant.label, _mean_pairs(outcome, codec)) for outcome in found]
+    if len(curves) == 1 or all(len(pairs) == 1 for _label, pairs in curves):
+        return [(f"ours, {codec}", [pair for _label, pairs in curves for pair in pairs])]
+    return [(f"ours, {codec}, {label}", pairs) for label, pairs in curves]
 
 
 def _baseline_means(baselines: Sequence[Sequence[ImagePoint]]) -> Iterable[ImagePoint]:
