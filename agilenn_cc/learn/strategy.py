@@ -111,10 +111,11 @@ def compile_step(run: Step) -> Step:
     strategy = tf.distribute.get_strategy()
     parts = strategy.num_replicas_in_sync
 
-    @tf.function  # type: ignore[misc]
-    def distributed(images: Tensor, labels: Tensor, *rest: Any) -> Mapping[str, Tensor]:
+    def summed(images: Tensor, labels: Tensor, *rest: Any) -> Mapping[str, Tensor]:
         found = strategy.run(run, args=(images, labels, *rest))
         return {name: strategy.reduce("MEAN", value, axis=None) for name, value in found.items()}
+
+    distributed = tf.function(summed)
 
     def divided(values: Tensor) -> Tensor:
         size = int(values.shape[0]) // parts

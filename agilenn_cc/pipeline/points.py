@@ -196,4 +196,4 @@ def _firmware_report(spec: Spec, learned: Learned, target: Target, cache: Cache)
         elf, firmware, target, learned.sample_images[:_COUNTED_IMAGES], cache
     )
     payload = measure_payload(spec, learned.test_indices, learned.codec_tables)
-    return untrained_report(spec, target, learned.identity, program, elf, payload, run)
+    return untrained_report(spec, target, learned.identity, firmware, elf, payload, run)
