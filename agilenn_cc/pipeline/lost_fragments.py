@@ -75,5 +75,5 @@ def _lost_symbols(
             lost[image, begin : begin + fragment.symbol_count] = random.random() < loss
             begin += fragment.symbol_count
     count, rows, columns, channels = indices.shape
-    planes: npt.NDArray[np.bool_] = lost.reshape(count, rows, channels, columns)
-    return planes.transpose(0, 1, 3, 2)
+    planes = lost.reshape(count, rows, channels, columns).transpose(0, 1, 3, 2)
+    return np.asarray(planes, np.bool_)
