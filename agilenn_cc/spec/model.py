@@ -267,7 +267,7 @@ class TrainingSpec(Section):
     weight_decay: float = Field(5e-4, ge=0, lt=1, description="Weight decay.")
     batch: int = Field(64, ge=1, le=65_536, description="Images in a batch.")
     lambda_: float = Field(
-        0.02,
+        0.05,
         alias="lambda",
         gt=0,
         le=1,
@@ -316,7 +316,7 @@ class TrainingSpec(Section):
         description="Importance by which a top channel should outrank all others in training.",
     )
     skewness_margin: float = Field(
-        0.03,
+        0.02,
         ge=0,
         lt=1,
         description=(
@@ -341,7 +341,7 @@ class TrainingSpec(Section):
         ),
     )
     local_loss: _Weight = Field(
-        0.3,
+        0.05,
         description=(
             "Weight of the local net's own cross-entropy, so that its answer alone means something."
         ),
@@ -424,11 +424,11 @@ class PayloadSpec(Section):
 
     levels: int = Field(8, ge=2, le=16, description="Levels of the learned feature quantiser.")
     codec: Annotated[str, PluginName("agilenn_cc.codecs", _CODECS)] = Field(
-        "lzw",
+        "context",
         description=(
-            "Lossless coder of the quantised features: LZW with 12-bit codes (the paper's), LZW "
-            "with growing codes, a range coder under tables from training (the fewest bytes), or "
-            "none."
+            "Lossless coder of the quantised features: a range coder under tables from training "
+            "(`context`, the fewest bytes), LZW with 12-bit codes (the paper's), LZW with growing "
+            "codes, or none."
         ),
     )
     rates: Rates = Field(

@@ -128,7 +128,7 @@ def test_canonical_is_json_without_this_machine(
     text = json.dumps(canonical, sort_keys=True)
     assert str(tmp_path) not in text
     assert canonical["network"]["extractor"] == ["conv 24 3x3 relu6", "conv 24 3x3 /2 relu6"]
-    assert canonical["training"]["lambda"] == 0.02
+    assert canonical["training"]["lambda"] == 0.05
     assert canonical["link"]["deadline"] == 50.0
 
 
