@@ -270,11 +270,11 @@ def test_fragments_are_numbered_in_one_byte(wrong: Wrong, load: Callable[..., ob
         "name: x\ndataset: {name: cifar10, image: 96x96x3}\nnetwork: {extractor: conv 24 3x3 /3}\n"
         "split: {top: 5}\n"
     )
-    # 32 x 32 x 19 symbols of at worst 12 bits: 29,184 bytes, in 256 fragments of at least 114.
-    load(text + "payload: {fragment: 114}\n")
+    # LZW: 32 x 32 x 19 symbols of at worst 12 bits: 29,184 bytes, in 256 fragments of at least 114.
+    load(text + "payload: {codec: lzw, fragment: 114}\n")
     check(
-        wrong(text + "payload: {fragment: 113}\n"),
-        [(5, 21, "spec.inconsistent", "260 fragments of 113", "raise")],
+        wrong(text + "payload: {codec: lzw, fragment: 113}\n"),
+        [(5, 33, "spec.inconsistent", "260 fragments of 113", "raise")],
     )
 
 
