@@ -137,7 +137,8 @@ def run_sweep(request: SweepRequest, notify: Listener) -> Sweep:
     directory = request.output or ROOT / valid[0].name
     require_writable(directory)
     cache = Cache(request.cache_root or default_root())
-    swept = Sweep(valid[0].name, axes, request.zipped, target.name if target else None, (), directory)
+    board = target.name if target else None
+    swept = Sweep(valid[0].name, axes, request.zipped, board, (), directory)
     for number, (settings, spec) in enumerate(loaded, start=1):
         notify(StageNote("sweep", f"point {number} of {len(loaded)}: {_say(settings)}"))
         try:
