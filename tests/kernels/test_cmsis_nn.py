@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,170 +18,8 @@ needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is 
 TARGET = load_target("stm32f746")
 CLASSES = ("a", "b", "c", "d")
 
-# The types and functions that our calls use, as their documentation describes them: whole tensors
-# [N, H, W, C] of int8, padding as an offset before the image, everything outside counts as zero.
-HEADER = """\
-#pragma once
-#include <stdint.h>
-extern "C" {
-typedef enum { ARM_CMSIS_NN_SUCCESS = 0, ARM_CMSIS_NN_ARG_ERROR = -1 } arm_cmsis_nn_status;
-typedef struct { int32_t w, h; } cmsis_nn_tile;
-typedef struct { void* buf; int32_t size; } cmsis_nn_context;
-typedef struct { int32_t n, h, w, c; } cmsis_nn_dims;
-typedef struct { int32_t *multiplier, *shift; } cmsis_nn_per_channel_quant_params;
-typedef struct { int32_t min, max; } cmsis_nn_activation;
-typedef struct {
-    int32_t input_offset, output_offset;
-    cmsis_nn_tile stride, padding, dilation;
-    cmsis_nn_activation activation;
-} cmsis_nn_conv_params;
-typedef struct {
-    int32_t input_offset, output_offset, ch_mult;
-    cmsis_nn_tile stride, padding, dilation;
-    cmsis_nn_activation activation;
-} cmsis_nn_dw_conv_params;
-typedef struct {
-    cmsis_nn_tile stride, padding;
-    cmsis_nn_activation activation;
-} cmsis_nn_pool_params;
-#define TENSORS const cmsis_nn_dims* input_dims, const int8_t* input, \\
-    const cmsis_nn_dims* filter_dims, const int8_t* filter, const cmsis_nn_dims* bias_dims, \\
-    const int32_t* bias, const cmsis_nn_dims* output_dims, int8_t* output
-int32_t arm_convolve_wrapper_s8_get_buffer_size(const cmsis_nn_conv_params*, const cmsis_nn_dims*,
-                                                const cmsis_nn_dims*, const cmsis_nn_dims*);
-arm_cmsis_nn_status arm_convolve_wrapper_s8(const cmsis_nn_context*, const cmsis_nn_conv_params*,
-                                            const cmsis_nn_per_channel_quant_params*, TENSORS);
-int32_t arm_depthwise_conv_wrapper_s8_get_buffer_size(const cmsis_nn_dw_conv_params*,
-                                                      const cmsis_nn_dims*, const cmsis_nn_dims*,
-                                                      const cmsis_nn_dims*);
-arm_cmsis_nn_status arm_depthwise_conv_wrapper_s8(const cmsis_nn_context*,
-                                                  const cmsis_nn_dw_conv_params*,
-                                                  const cmsis_nn_per_channel_quant_params*,
-                                                  TENSORS);
-int32_t arm_avgpool_s8_get_buffer_size(const int output_columns, const int channels);
-arm_cmsis_nn_status arm_avgpool_s8(const cmsis_nn_context*, const cmsis_nn_pool_params*,
-                                   const cmsis_nn_dims*, const int8_t*, const cmsis_nn_dims*,
-                                   const cmsis_nn_dims*, int8_t*);
-arm_cmsis_nn_status arm_max_pool_s8(const cmsis_nn_context*, const cmsis_nn_pool_params*,
-                                    const cmsis_nn_dims*, const int8_t*, const cmsis_nn_dims*,
-                                    const cmsis_nn_dims*, int8_t*);
-}
-"""
-
-SOURCE = """\
-#include "arm_nnfunctions.h"
-namespace {
-int64_t at(const cmsis_nn_dims* d, int64_t y, int64_t x) { return (y * d->w + x) * d->c; }
-bool inside(const cmsis_nn_dims* d, int64_t y, int64_t x) {
-    return y >= 0 && y < d->h && x >= 0 && x < d->w;
-}
-int8_t bounded(int64_t value, const cmsis_nn_activation& a) {
-    return static_cast<int8_t>(value < a.min ? a.min : value > a.max ? a.max : value);
-}
-// Doubling high multiply, then a right shift, both rounded to nearest.
-int64_t rescaled(int64_t sum, int32_t multiplier, int32_t shift) {
-    const uint32_t moved = static_cast<uint32_t>(sum) << (shift > 0 ? shift : 0);
-    const int64_t left = static_cast<int32_t>(moved);
-    const int64_t high = (left * multiplier + (int64_t{1} << 30)) >> 31;
-    if (shift >= 0) return high;
-    const int64_t divisor = int64_t{1} << -shift, half = divisor / 2;
-    return (high >= 0 ? high + half : high - half) / divisor;
-}
-// The work buffer is the caller's for the time of the call: everything in it is overwritten.
-void scribble(const cmsis_nn_context* context, int32_t needed) {
-    for (int32_t i = 0; i < needed; ++i) static_cast<int8_t*>(context->buf)[i] = 0x5A;
-}
-int32_t columns_bytes(const cmsis_nn_dims* input, const cmsis_nn_dims* filter) {
-    return 4 * ((input->c * filter->h * filter->w + 3) / 4 * 4);
-}
-}  // namespace
-extern "C" {
-int32_t arm_convolve_wrapper_s8_get_buffer_size(const cmsis_nn_conv_params*,
-        const cmsis_nn_dims* input, const cmsis_nn_dims* filter, const cmsis_nn_dims*) {
-    return columns_bytes(input, filter);
-}
-arm_cmsis_nn_status arm_convolve_wrapper_s8(const cmsis_nn_context* context,
-        const cmsis_nn_conv_params* p, const cmsis_nn_per_channel_quant_params* q, TENSORS) {
-    const cmsis_nn_dims *i = input_dims, *f = filter_dims, *o = output_dims;
-    if (i->n != 1 || f->c != i->c || f->n != o->c || bias_dims->c != o->c || p->dilation.w != 1 ||
-        p->dilation.h != 1 || context->size < columns_bytes(i, f)) return ARM_CMSIS_NN_ARG_ERROR;
-    scribble(context, columns_bytes(i, f));
-    for (int y = 0; y < o->h; ++y) for (int x = 0; x < o->w; ++x) for (int k = 0; k < o->c; ++k) {
-        int64_t sum = bias[k];
-        for (int v = 0; v < f->h; ++v) for (int u = 0; u < f->w; ++u) {
-            const int64_t row = y * p->stride.h - p->padding.h + v;
-            const int64_t column = x * p->stride.w - p->padding.w + u;
-            if (!inside(i, row, column)) continue;
-            for (int c = 0; c < i->c; ++c)
-                sum += (input[at(i, row, column) + c] + p->input_offset) *
-                       filter[((k * f->h + v) * f->w + u) * f->c + c];
-        }
-        output[at(o, y, x) + k] = bounded(
-            rescaled(sum, q->multiplier[k], q->shift[k]) + p->output_offset, p->activation);
-    }
-    return ARM_CMSIS_NN_SUCCESS;
-}
-int32_t arm_depthwise_conv_wrapper_s8_get_buffer_size(const cmsis_nn_dw_conv_params*,
-        const cmsis_nn_dims* input, const cmsis_nn_dims* filter, const cmsis_nn_dims*) {
-    return 2 * input->c * filter->h * filter->w;
-}
-arm_cmsis_nn_status arm_depthwise_conv_wrapper_s8(const cmsis_nn_context* context,
-        const cmsis_nn_dw_conv_params* p, const cmsis_nn_per_channel_quant_params* q, TENSORS) {
-    const cmsis_nn_dims *i = input_dims, *f = filter_dims, *o = output_dims;
-    if (i->n != 1 || f->n != 1 || f->c != o->c || p->ch_mult * i->c != o->c ||
-        bias_dims->c != o->c || p->dilation.w != 1 || p->dilation.h != 1 ||
-        context->size < 2 * i->c * f->h * f->w) return ARM_CMSIS_NN_ARG_ERROR;
-    scribble(context, 2 * i->c * f->h * f->w);
-    for (int y = 0; y < o->h; ++y) for (int x = 0; x < o->w; ++x) for (int k = 0; k < o->c; ++k) {
-        int64_t sum = bias[k];
-        for (int v = 0; v < f->h; ++v) for (int u = 0; u < f->w; ++u) {
-            const int64_t row = y * p->stride.h - p->padding.h + v;
-            const int64_t column = x * p->stride.w - p->padding.w + u;
-            if (inside(i, row, column))
-                sum += (input[at(i, row, column) + k / p->ch_mult] + p->input_offset) *
-                       filter[(v * f->w + u) * f->c + k];
-        }
-        output[at(o, y, x) + k] = bounded(
-            rescaled(sum, q->multiplier[k], q->shift[k]) + p->output_offset, p->activation);
-    }
-    return ARM_CMSIS_NN_SUCCESS;
-}
-int32_t arm_avgpool_s8_get_buffer_size(const int, const int channels) { return 4 * channels; }
-arm_cmsis_nn_status arm_avgpool_s8(const cmsis_nn_context* context, const cmsis_nn_pool_params* p,
-        const cmsis_nn_dims* i, const int8_t* input, const cmsis_nn_dims* f, const cmsis_nn_dims* o,
-        int8_t* output) {
-    if (context->size < 4 * i->c || i->c != o->c) return ARM_CMSIS_NN_ARG_ERROR;
-    scribble(context, 4 * i->c);
-    for (int y = 0; y < o->h; ++y) for (int x = 0; x < o->w; ++x) for (int k = 0; k < o->c; ++k) {
-        int64_t sum = 0, count = 0;
-        for (int v = 0; v < f->h; ++v) for (int u = 0; u < f->w; ++u) {
-            const int64_t row = y * p->stride.h - p->padding.h + v;
-            const int64_t column = x * p->stride.w - p->padding.w + u;
-            if (inside(i, row, column)) { sum += input[at(i, row, column) + k]; ++count; }
-        }
-        const int64_t half = count / 2;
-        output[at(o, y, x) + k] =
-            bounded((sum > 0 ? sum + half : sum - half) / count, p->activation);
-    }
-    return ARM_CMSIS_NN_SUCCESS;
-}
-arm_cmsis_nn_status arm_max_pool_s8(const cmsis_nn_context*, const cmsis_nn_pool_params* p,
-        const cmsis_nn_dims* i, const int8_t* input, const cmsis_nn_dims* f, const cmsis_nn_dims* o,
-        int8_t* output) {
-    for (int y = 0; y < o->h; ++y) for (int x = 0; x < o->w; ++x) for (int k = 0; k < o->c; ++k) {
-        int64_t best = -128;
-        for (int v = 0; v < f->h; ++v) for (int u = 0; u < f->w; ++u) {
-            const int64_t row = y * p->stride.h - p->padding.h + v;
-            const int64_t column = x * p->stride.w - p->padding.w + u;
-            if (inside(i, row, column) && input[at(i, row, column) + k] > best)
-                best = input[at(i, row, column) + k];
-        }
-        output[at(o, y, x) + k] = bounded(best, p->activation);
-    }
-    return ARM_CMSIS_NN_SUCCESS;
-}
-}
-"""
+STAND_IN = Path(__file__).parent / "cmsis_nn_stand_in"
+SOURCE = (STAND_IN / "arm_nnfunctions.cpp").read_text(encoding="utf-8")
 
 
 def compiled(graph, source=SOURCE, chosen=None):
@@ -194,8 +33,10 @@ def compiled(graph, source=SOURCE, chosen=None):
         kernels="cmsis-nn",
         chosen=chosen,
     )
-    library = {"arm_nnfunctions.h": HEADER, "arm_nnfunctions.cpp": source}
-    files = {f"Generated/{name}": text.encode() for name, text in library.items()}
+    include = STAND_IN / "Include"
+    headers = {p.relative_to(include).as_posix(): p.read_bytes() for p in include.rglob("*.h")}
+    library = {**headers, "arm_nnfunctions.cpp": source.encode()}
+    files = {f"Generated/{name}": content for name, content in library.items()}
     return replace(program, files={**program.files, **files})
 
 
