@@ -19,12 +19,14 @@ _CPP_SOURCES: Final = {".cpp", ".cc", ".cxx"}
 class CommandLines:
     """One configuration as commands; paths are relative to the project's folder.
 
-    `compile` maps a source to the arguments before `-o OBJECT`; `link` lacks objects and output.
+    `compile` maps a source to the arguments before `-o OBJECT`; `link` lacks objects, the
+    `libraries` that follow them, and output.
     """
 
     project: str
     compile: dict[str, tuple[str, ...]]
     link: tuple[str, ...]
+    libraries: tuple[str, ...]
 
 
 class _Configuration:
@@ -94,6 +96,7 @@ def command_lines(project_dir: Path, configuration: str) -> CommandLines:
         project,
         {source: ("arm-none-eabi-g++", source, *_compile(settings, core)) for source in sources},
         ("arm-none-eabi-g++", *_link(settings, core)),
+        tuple(f"-l{name}" for name in settings.values("option.libraries", "tool.cpp.linker")),
     )
 
 
@@ -150,6 +153,7 @@ def _link(settings: _Configuration, core: tuple[str, ...]) -> tuple[str, ...]:
         *(("-Wl,--gc-sections",) if settings.value("option.gcsections", tool) == "true" else ()),
         "-static",
         *settings.values("option.otherflags", tool),
+        *(f"-L{path.removeprefix('../')}" for path in settings.values("option.directories", tool)),
         "--specs=nano.specs",
         *core[1:],
         "-Wl,--start-group",

@@ -6,9 +6,10 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Final
 
+from agilenn_cc.kernels.library import Library
 from agilenn_cc.targets import Target
 
-from .layout import INCLUDE_FOLDERS, LINKER_FLAGS, SOURCE_FOLDERS, WARNING_FLAGS, symbols
+from .layout import LINKER_FLAGS, SOURCE_FOLDERS, WARNING_FLAGS, include_folders, symbols
 from .render import render
 
 MANAGED_BUILD: Final = "com.st.stm32cube.ide.mcu.gnu.managedbuild"
@@ -78,7 +79,7 @@ class _Configuration:
         return self.name.lower()
 
 
-def _configuration(target: Target, *, debug: bool) -> _Configuration:
+def _configuration(target: Target, library: Library | None, *, debug: bool) -> _Configuration:
     name = "Debug" if debug else "Release"
     defines = (*(("DEBUG",) if debug else ()), *symbols(target))
     # Positions of this list as CubeIDE writes it; empty ones keep their place.
@@ -93,7 +94,7 @@ def _configuration(target: Target, *, debug: bool) -> _Configuration:
         "0",
         "arm-none-eabi-",
         "${gnu_tools_for_stm32_compiler_path}",
-        " | ".join(f"../{folder}" for folder in INCLUDE_FOLDERS),
+        " | ".join(f"../{folder}" for folder in include_folders(library)),
         "",
         "",
         " | ".join(defines),
@@ -117,11 +118,11 @@ def _configuration(target: Target, *, debug: bool) -> _Configuration:
     )
 
 
-def emit_cubeide(name: str, target: Target) -> dict[str, bytes]:
+def emit_cubeide(name: str, target: Target, library: Library | None) -> dict[str, bytes]:
     """Return the files that STM32CubeIDE reads; none for a part that it does not know."""
     if target.ide is None:
         return {}
-    configurations = tuple(_configuration(target, debug=debug) for debug in (True, False))
+    configurations = tuple(_configuration(target, library, debug=debug) for debug in (True, False))
     taken: set[int] = set()
     ids = {c.key: _Ids(f"{name}/{c.key}", taken) for c in configurations}
     values = {
@@ -131,7 +132,8 @@ def emit_cubeide(name: str, target: Target) -> dict[str, bytes]:
         "natures": _NATURES,
         "configurations": configurations,
         "ids": ids,
-        "include_folders": INCLUDE_FOLDERS,
+        "include_folders": include_folders(library),
+        "library": library,
         "source_folders": SOURCE_FOLDERS,
         "warning_flags": WARNING_FLAGS,
         "linker_flags": LINKER_FLAGS,

@@ -74,7 +74,8 @@ def build_elf(
         objects.append(str(object_file))
     elf = out_dir / f"{commands.project}.elf"
     map_file = f"-Wl,-Map={elf.with_suffix('.map')}"
-    _run((*_linkable(commands.link), map_file, *objects, "-o", str(elf)), project_dir)
+    inputs = (*objects, *commands.libraries)
+    _run((*_linkable(commands.link), map_file, *inputs, "-o", str(elf)), project_dir)
     return elf
 
 

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
+from agilenn_cc.kernels.library import Library
 from agilenn_cc.targets import Target
 
 SOURCE_FOLDERS: Final = ("App", "Board", "Generated", "Runtime")
-INCLUDE_FOLDERS: Final = SOURCE_FOLDERS
 # -Wall is CubeIDE's own; unused code is dropped by sections.
 WARNING_FLAGS: Final = ("-Wall", "-Wextra")
 # The project has its own start-up, so the toolchain's stays out.
 LINKER_FLAGS: Final = ("-nostartfiles",)
+
+
+def include_folders(library: Library | None) -> tuple[str, ...]:
+    """Return the folders that the compiler searches for headers."""
+    return SOURCE_FOLDERS if library is None else (*SOURCE_FOLDERS, library.include_folder)
 
 
 def symbols(target: Target) -> tuple[str, ...]:

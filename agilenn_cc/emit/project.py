@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agilenn_cc.errors import AgilennError, ExitCode
+from agilenn_cc.kernels.library import Library
 from agilenn_cc.passes.placement import FastMemory
 from agilenn_cc.targets import Target
 
@@ -43,11 +44,12 @@ def emit_project(
     meta: DeploymentMeta,
     target: Target,
     fast_memory: FastMemory | None = None,
+    library: Library | None = None,
 ) -> dict[str, bytes]:
     """Return every file of the firmware project by its relative path.
 
     `fast_memory` names what lies in the core's own memories; without it all code and constants are
-    in flash.
+    in flash. `library` is what the program's kernels call; it becomes part of the project.
 
     Equal arguments give equal bytes: no date, no machine path. Raises AgilennError (unsupported)
     if no board support exists for the target's family.
@@ -59,16 +61,23 @@ def emit_project(
         **_deployment(meta),
         **_samples(meta),
         **board_files(meta, target, fast_memory or FastMemory()),
-        **{path: data for emitter in emitters() for path, data in emitter(name, target).items()},
+        **({} if library is None else library.files),
+        **_descriptions(name, target, library),
         "README.md": render(
             _readme(meta, target),
             name=name,
             meta=meta,
             target=target,
             code=target.region_for("code"),
+            library=library,
         ),
     }
     return dict(sorted(files.items()))
+
+
+def _descriptions(name: str, target: Target, library: Library | None) -> dict[str, bytes]:
+    files = (emitter(name, target, library).items() for emitter in emitters())
+    return {path: content for described in files for path, content in described}
 
 
 def _readme(meta: DeploymentMeta, target: Target) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.metadata import EntryPoint, entry_points
 from typing import Final, Protocol
 
+from agilenn_cc.kernels.library import Library
 from agilenn_cc.plugins import load_plugin
 from agilenn_cc.targets import Target
 
@@ -18,8 +19,11 @@ _BUILT_IN: Final = (
 class Emitter(Protocol):
     """Describes a project to a build system or an IDE."""
 
-    def __call__(self, name: str, target: Target) -> dict[str, bytes]:
-        """Return files by their path in the project; none if it does not serve the target."""
+    def __call__(self, name: str, target: Target, library: Library | None) -> dict[str, bytes]:
+        """Return files by their path in the project; none if it does not serve the target.
+
+        `library` is to be compiled against and linked.
+        """
 
 
 def emitters() -> tuple[Emitter, ...]:
