@@ -129,8 +129,15 @@ _target_option = click.option(
 )
 _kernels_option = click.option(
     "--kernels",
-    help="specialised, portable, or auto: for each layer the cheapest, measured.  "
+    help="specialised, portable, cmsis-nn, or auto: for each layer the cheapest, measured.  "
     "[default: the core decides]",
+)
+_cmsis_nn_option = click.option(
+    "--cmsis-nn",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="PATH",
+    help="A checkout of CMSIS-NN with the library you built in it, for the kernels cmsis-nn and "
+    "auto.  [default: CMSIS_NN_PATH]",
 )
 _print_ir_option = click.option(
     "--print-ir-after",
@@ -162,7 +169,9 @@ def _terminate(number: int, _frame: object) -> NoReturn:
     sys.exit(128 + number)
 
 
-def _compile_options(kernels: str | None, passes: tuple[str, ...]) -> CompileOptions:
+def _compile_options(
+    kernels: str | None, passes: tuple[str, ...], cmsis_nn: Path | None
+) -> CompileOptions:
     from agilenn_cc.ir import Graph, format_graph
     from agilenn_cc.passes.pipeline import pass_names
     from agilenn_cc.pipeline.device import CompileOptions
@@ -172,11 +181,14 @@ def _compile_options(kernels: str | None, passes: tuple[str, ...]) -> CompileOpt
             known = ", ".join(pass_names())
             raise click.BadParameter(f"there is no pass '{name}'; known: {known}")
 
+    if cmsis_nn is not None and kernels not in ("cmsis-nn", "auto"):
+        raise click.BadParameter("it is for --kernels cmsis-nn or auto", param_hint="--cmsis-nn")
+
     def show(name: str, graph: Graph) -> None:
         if name in passes:
             _err(f"--- after {name}\n{format_graph(graph)}")
 
-    return CompileOptions(kernels, show if passes else None)
+    return CompileOptions(kernels, show if passes else None, cmsis_nn=cmsis_nn)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -211,6 +223,7 @@ def main() -> None:
     help="Held-out images to verify and simulate with.",
 )
 @_kernels_option
+@_cmsis_nn_option
 @_print_ir_option
 @_resume_option
 @click.option(
@@ -230,6 +243,7 @@ def build(
     stop_after: str | None,
     frames: int,
     kernels: str | None,
+    cmsis_nn: Path | None,
     passes: tuple[str, ...],
     resume: bool,
     tensorboard: Path | None,
@@ -244,7 +258,7 @@ def build(
     from agilenn_cc.learn import TrainingOptions
     from agilenn_cc.pipeline.run import BuildRequest, run_build
 
-    options = _compile_options(kernels, passes)
+    options = _compile_options(kernels, passes, cmsis_nn)
     if profile is not None:
         overrides = (f"training.profile={profile}", *overrides)
     training = TrainingOptions(resume, tensorboard, strategy)
@@ -332,6 +346,7 @@ def simulate(
 @_target_option
 @_set_option
 @_kernels_option
+@_cmsis_nn_option
 @_print_ir_option
 @_json_option
 def analyze(
@@ -339,6 +354,7 @@ def analyze(
     target: str,
     overrides: tuple[str, ...],
     kernels: str | None,
+    cmsis_nn: Path | None,
     passes: tuple[str, ...],
     as_json: bool,
 ) -> None:
@@ -358,7 +374,7 @@ def analyze(
         from agilenn_cc.pipeline.analysis import analyze_spec
 
         with _watching() as notify:
-            options = _compile_options(kernels, passes)
+            options = _compile_options(kernels, passes, cmsis_nn)
             analysis = analyze_spec(what, target, overrides, notify, options)
     if as_json:
         _out_json(analysis.model_dump(mode="json"))

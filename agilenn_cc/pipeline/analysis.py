@@ -75,12 +75,13 @@ def analyze(
         images[:1],  # what a camera would show of random frames is of no use
         network.codec_tables,
         fast_memory(spec, target, network, resolved, cache),
+        resolved.library,
     )
     elf, _cached = link_firmware(firmware, cache)
 
     run, cached = count_instructions(elf, firmware, target, images, cache)
     payload = untrained_payload(spec, program.symbol_count) if program.symbol_count else None
-    report = untrained_report(spec, target, identity, program, elf, payload, run)
+    report = untrained_report(spec, target, identity, firmware, elf, payload, run)
     note = "untrained network" if spec.network.tflite is None else "imported network"
     notify(StageDone("analyze", time.monotonic() - began, cached, note))
     return report

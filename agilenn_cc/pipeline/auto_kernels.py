@@ -1,4 +1,4 @@
-"""Chooses each layer's kernel by instructions that the emulator counted."""
+"""Chooses kernels: what they need, and for each layer the cheapest by counted instructions."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from agilenn_cc.cache import Cache, digest, digest_bytes, digest_rooms
+from agilenn_cc.cache import Cache, digest, digest_bytes, digest_files, digest_rooms
 from agilenn_cc.errors import AgilennError, ExitCode
 from agilenn_cc.ir import save_graph
+from agilenn_cc.kernels.cmsis_nn import CMSIS_NN, find_library
+from agilenn_cc.kernels.library import Library
 from agilenn_cc.kernels.registry import list_kernels
 from agilenn_cc.passes import Program
 from agilenn_cc.passes.choices import choose_kernels
@@ -31,7 +33,6 @@ from agilenn_cc.verify.elf import measure
 
 AUTO = "auto"
 FRAMES = 2
-_NEEDS_A_LIBRARY = ("cmsis-nn",)
 _WINDOW_OPS = ("Conv2D", "DepthwiseConv2D", "MaxPool", "AveragePool")
 
 
@@ -44,21 +45,16 @@ def resolve_kernels(
     options: CompileOptions,
     cache: Cache,
 ) -> CompileOptions:
-    """Turn `--kernels auto` into a kernel for each layer; other options stay as they are.
+    """Turn `--kernels auto` into a kernel for each layer; find the library that kernels call.
 
     Raises:
-        AgilennError: exit code 4 if the emulator does not know the board, or if the kernels need a
-            library that no build brings along.
+        AgilennError: exit code 4 if the emulator does not know the board, 4 or 7 as
+            `kernels.cmsis_nn.find_library` if the library is missing or does not fit.
     """
-    if options.kernels in _NEEDS_A_LIBRARY:
-        raise AgilennError.of(
-            ExitCode.UNSUPPORTED,
-            "kernels.library",
-            f"firmware with {options.kernels} kernels needs that library, which a build does not "
-            "bring along",
-            hint="use specialised, which needs none; docs/kernels.md says how to compile a "
-            "program for a project of your own that has the library",
-        )
+    if options.kernels not in (AUTO, CMSIS_NN.name):
+        return options
+    library = _library(target, options)
+    options = dataclasses.replace(options, library=library)
     if options.kernels != AUTO:
         return options
     if not target.mcu.emulated:
@@ -68,11 +64,13 @@ def resolve_kernels(
             f"kernels cannot be chosen by measurement: the emulator does not know {target.name}",
             hint="leave --kernels away: the core then decides",
         )
-    names = tuple(name for name in list_kernels() if name not in _NEEDS_A_LIBRARY)
+    names = tuple(name for name in list_kernels() if library or name != CMSIS_NN.name)
     images = _images(spec, model)
 
     def count(program: Program) -> Mapping[str, float]:
-        firmware = emit_firmware(spec, target, program, model.alpha, images, codec_tables)
+        firmware = emit_firmware(
+            spec, target, program, model.alpha, images, codec_tables, library=library
+        )
         elf, _cached = link_firmware(firmware, cache)
         return measure(elf, program, target, images).function_instructions
 
@@ -91,6 +89,7 @@ def resolve_kernels(
             "graph": digest_bytes(save_graph(model.graph)),
             "target": target.name,
             "kernels": names,
+            "library": digest_files(library.files) if library else None,
             "code": digest_rooms("kernels", "passes", "emulator", "emit"),
         }
     )
@@ -100,6 +99,29 @@ def resolve_kernels(
         Choice(c["layer"], c["kernel"], tuple((n, i) for n, i in c["instructions"])) for c in stored
     )
     return dataclasses.replace(options, kernels=None, choices=choices)
+
+
+def _library(target: Target, options: CompileOptions) -> Library | None:
+    """Return the user's CMSIS-NN, without which only the kernels of that name cannot be."""
+    if target.mcu.native:
+        if options.kernels == AUTO:
+            return None
+        raise AgilennError.of(
+            ExitCode.UNSUPPORTED,
+            "kernels.library",
+            f"{options.kernels} kernels are for microcontrollers, {target.name} is none",
+            hint="leave --kernels away: the core then decides",
+        )
+    library = find_library(target, options.cmsis_nn)
+    if library is None and options.kernels == CMSIS_NN.name:
+        raise AgilennError.of(
+            ExitCode.UNSUPPORTED,
+            "kernels.library",
+            f"{options.kernels} kernels call a library, and nothing says where it is",
+            hint="name a checkout of CMSIS-NN in which you have built it with --cmsis-nn PATH or "
+            "CMSIS_NN_PATH, see docs/kernels.md; specialised needs none",
+        )
+    return library
 
 
 def _images(spec: Spec, model: QuantisedModel) -> npt.NDArray[np.uint8]:

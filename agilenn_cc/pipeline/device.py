@@ -15,6 +15,8 @@ from agilenn_cc.emit import DeploymentMeta, emit_project
 from agilenn_cc.emit.firmware_build import RegionOverflowError, build_elf
 from agilenn_cc.emit.writer import write_tree
 from agilenn_cc.errors import AgilennError, Diagnostic, ExitCode
+from agilenn_cc.kernels.cmsis_nn import CMSIS_NN
+from agilenn_cc.kernels.library import Library
 from agilenn_cc.passes import Program
 from agilenn_cc.passes import compile as compile_program
 from agilenn_cc.passes.pipeline import Observer
@@ -35,24 +37,31 @@ ELF_NAME = "firmware.elf"
 class CompileOptions:
     """How to compile: the kernels (None: the target's core decides), who watches the passes.
 
-    `chosen` names another kernel for single layers; `choices` does so by measured cost.
+    `chosen` names another kernel for single layers; `choices` does so by measured cost. `cmsis_nn`
+    is where the user's CMSIS-NN lies, `library` what was found there, if a kernel may call it.
     """
 
     kernels: str | None = None
     observe: Observer | None = None
     chosen: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     choices: tuple[Choice, ...] = ()
+    cmsis_nn: Path | None = None
+    library: Library | None = None
 
 
 @dataclass(frozen=True)
 class Firmware:
-    """A compiled program, its project's files, the board, and a key for caches."""
+    """A compiled program, its project's files, the board, and a key for caches.
+
+    `library` is the one that the program calls, None if it calls none.
+    """
 
     program: Program
     target: Target
     files: Mapping[str, bytes]
     key: str
     fast_memory: FastMemory
+    library: Library | None = None
 
 
 def compile_device(
@@ -81,12 +90,13 @@ def emit_firmware(
     samples: npt.NDArray[np.uint8],
     codec_tables: bytes,
     fast_memory: FastMemory | None = None,
+    library: Library | None = None,
 ) -> Firmware:
     """Emit the STM32CubeIDE project of a program, in memory.
 
     `samples` (uint8 [N, H, W, C]) are the images that the example camera cycles through,
     `codec_tables` what the codec was trained to, `fast_memory` what is copied out of flash at
-    reset.
+    reset, `library` what the program may call; if it does not, the project is without it.
     """
     meta = DeploymentMeta(
         name=spec.name,
@@ -103,8 +113,10 @@ def emit_firmware(
         sample_images=samples,
         codec_tables=codec_tables,
     )
-    files = emit_project(program, meta, target, fast_memory)
-    return Firmware(program, target, files, digest_files(files), fast_memory or FastMemory())
+    called = library if any(stage.kernel == CMSIS_NN.name for stage in program.stages) else None
+    fast_memory = fast_memory or FastMemory()
+    files = emit_project(program, meta, target, fast_memory, called)
+    return Firmware(program, target, files, digest_files(files), fast_memory, called)
 
 
 def link_firmware(firmware: Firmware, cache: Cache) -> tuple[Path, bool]:

@@ -18,7 +18,7 @@ from agilenn_cc.pipeline.imported import Imported, evaluate_import, held_out_ima
 from agilenn_cc.pipeline.inputs import LazyDataset
 from agilenn_cc.pipeline.output import write_build
 from agilenn_cc.pipeline.placement import fast_memory, untrained_network
-from agilenn_cc.pipeline.proof import Proof, prove_answers, prove_tensors
+from agilenn_cc.pipeline.proof import Proof, prove_answers, prove_tensors, require_provable
 from agilenn_cc.pipeline.reporting import untrained_report
 from agilenn_cc.pipeline.stages import Stages
 from agilenn_cc.report.schema import EndToEnd, Quantised, Report, TfliteAgreement, Verify
@@ -47,6 +47,7 @@ def build_on_device(
             "there is no stage `train`: the network of network.tflite is trained already",
             hint="stop after `quantise`, which imports and measures it",
         )
+    require_provable(target, options)
     data = LazyDataset(spec, stages.listen)
     began = stages.start("data")
     stages.done("data", began, note=data.key[:12])
@@ -60,7 +61,10 @@ def build_on_device(
 
     began = stages.start("emit")
     fast = fast_memory(spec, target, untrained_network(spec), options, cache)
-    firmware = emit_firmware(spec, target, program, model.alpha, imported.sample_images, b"", fast)
+    samples = imported.sample_images
+    firmware = emit_firmware(
+        spec, target, program, model.alpha, samples, b"", fast, options.library
+    )
     stages.done("emit", began, note=f"{len(firmware.files)} files")
 
     began = stages.start("link")
@@ -82,7 +86,7 @@ def build_on_device(
         stages.done("simulate", began, cached, note)
 
     began = stages.start("report")
-    bare = untrained_report(spec, target, identity, program, elf, None, proof.run)
+    bare = untrained_report(spec, target, identity, firmware, elf, None, proof.run)
     report = _complete(bare, imported, proof, end)
     check_budget(spec, report)
     write_build(directory, spec, target, identity, firmware, {}, held_out, report, timeline)

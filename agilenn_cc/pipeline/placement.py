@@ -89,7 +89,13 @@ def fast_memory(
         return FastMemory()
     program = compile_device(twin, network.model, network.identity, options)
     firmware = emit_firmware(
-        spec, twin, program, network.model.alpha, network.images, network.codec_tables
+        spec,
+        twin,
+        program,
+        network.model.alpha,
+        network.images,
+        network.codec_tables,
+        library=options.library,
     )
     try:
         elf, _cached = link_firmware(firmware, cache)

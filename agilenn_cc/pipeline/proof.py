@@ -13,9 +13,11 @@ from agilenn_cc.cache import Cache, digest, digest_bytes, digest_files, digest_r
 from agilenn_cc.emit.writer import write_tree
 from agilenn_cc.errors import AgilennError, ExitCode
 from agilenn_cc.ir import Graph
+from agilenn_cc.kernels.cmsis_nn import CMSIS_NN
+from agilenn_cc.kernels.library import Library
 from agilenn_cc.passes import Program
 from agilenn_cc.passes import compile as compile_program
-from agilenn_cc.pipeline.device import Firmware
+from agilenn_cc.pipeline.device import CompileOptions, Firmware
 from agilenn_cc.pipeline.events import Listener
 from agilenn_cc.pipeline.held_out import HeldOut
 from agilenn_cc.pipeline.inputs import LazyDataset
@@ -87,7 +89,8 @@ def prove_tensors(
 ) -> tuple[Proof, bool]:
     """Compare host C++ and emulated ELF with the integer reference, every tensor, every image.
 
-    A board that is not emulated is proved by its C++ on the host alone.
+    A board that is not emulated is proved by its C++ on the host alone, a program that calls a
+    library by the emulated ELF alone.
 
     Raises:
         AgilennError: exit code 6 with the first value that differs.
@@ -95,19 +98,25 @@ def prove_tensors(
 
     def produce(folder: Path) -> None:
         images = held_out.images
-        host = verify_host(firmware.program, graph, images)
-        _demand_equal("the C++ built for this computer", host.mismatches, host.first_mismatch)
         plain = verify_host(_unfolded(firmware.program, graph, target), graph, images)
         _demand_equal("the portable C++", plain.mismatches, plain.first_mismatch)
-        tensors = max(host.tensors, plain.tensors)
-        proof = Proof(host.samples, tensors, host.tensors)
+        proof = Proof(plain.samples, plain.tensors, 0)
+        if firmware.library is None:
+            host = verify_host(firmware.program, graph, images)
+            _demand_equal("the C++ built for this computer", host.mismatches, host.first_mismatch)
+            proof = Proof(host.samples, max(host.tensors, plain.tensors), host.tensors)
         if target.mcu.emulated:
             board = verify_elf(elf, firmware.program, graph, target, images)
-            _demand_equal("the firmware in the emulator", board.mismatches, board.first_mismatch)
+            _demand_equal(
+                "the firmware in the emulator",
+                board.mismatches,
+                board.first_mismatch,
+                _hint(firmware.library),
+            )
             run = ElfMeasurement(
                 board.phase_instructions, board.function_instructions, board.stack_bytes
             )
-            proof = Proof(board.samples, tensors, board.tensors, run)
+            proof = Proof(board.samples, max(proof.tensors, board.tensors), board.tensors, run)
         (folder / "result.json").write_text(json.dumps(dataclasses.asdict(proof)))
 
     key = digest(
@@ -136,13 +145,37 @@ def _unfolded(program: Program, graph: Graph, target: Target) -> Program:
     )
 
 
-def _demand_equal(what: str, mismatches: int, first: str | None) -> None:
+def require_provable(target: Target, options: CompileOptions) -> None:
+    """Raise AgilennError (exit code 4) if kernels are asked for that nothing here could run.
+
+    A library is built for the board alone, so that only an emulated board can run it.
+    """
+    if options.kernels == CMSIS_NN.name and not target.mcu.emulated:
+        raise AgilennError.of(
+            ExitCode.UNSUPPORTED,
+            "verify.library",
+            f"firmware with {options.kernels} kernels cannot be proved for {target.name}: the "
+            "library runs on that board alone, and the emulator does not know it",
+            hint="use specialised or portable; 'agilenn-cc analyze' tells sizes without a proof",
+        )
+
+
+def _hint(library: Library | None) -> str:
+    if library is None:
+        return _DEFECT
+    return (
+        f"{library.name} {library.version} as you built it computes otherwise: build it without "
+        "CMSIS_NN_USE_SINGLE_ROUNDING; if it was, please report it with the spec"
+    )
+
+
+def _demand_equal(what: str, mismatches: int, first: str | None, hint: str = _DEFECT) -> None:
     if mismatches:
         raise AgilennError.of(
             ExitCode.MISMATCH,
             "verify.mismatch",
             f"{what} differs from the integer reference in {mismatches} values; first: {first}",
-            hint=_DEFECT,
+            hint=hint,
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from agilenn_cc.passes import Program
+from agilenn_cc.pipeline.device import Firmware
 from agilenn_cc.pipeline.identity import ModelIdentity
 from agilenn_cc.pipeline.learned import Learned
 from agilenn_cc.pipeline.proof import Proof
@@ -34,7 +34,7 @@ def untrained_report(
     spec: Spec,
     target: Target,
     identity: ModelIdentity,
-    program: Program,
+    firmware: Firmware,
     elf: Path,
     payload: Payload | None,
     run: ElfMeasurement | None,
@@ -43,7 +43,7 @@ def untrained_report(
 
     `payload` is None for a network that answers without a server.
     """
-    device = device_section(elf, target, program, run)
+    device = device_section(elf, target, firmware.program, run)
     total = None if device.instructions is None else device.instructions.total
     return Report(
         spec=spec.name,
@@ -51,7 +51,7 @@ def untrained_report(
         target=target.name,
         seed=spec.seed,
         model_id=f"{identity.model_id:08x}",
-        versions=versions(),
+        versions={**versions(), **_library_version(firmware)},
         training=None,
         quantised=None,
         payload=payload,
@@ -66,7 +66,7 @@ def build_report(
     spec: Spec,
     target: Target,
     learned: Learned,
-    program: Program,
+    firmware: Firmware,
     elf: Path,
     payload: Payload,
     rates: tuple[Rate, ...],
@@ -74,7 +74,7 @@ def build_report(
     end: EndToEnd | None,
 ) -> Report:
     """Return the report of a proven build."""
-    bare = untrained_report(spec, target, learned.identity, program, elf, payload, proof.run)
+    bare = untrained_report(spec, target, learned.identity, firmware, elf, payload, proof.run)
     return bare.model_copy(
         update={
             "training": Training.model_validate(learned.training),
@@ -91,6 +91,11 @@ def build_report(
             "rates": rates,
         }
     )
+
+
+def _library_version(firmware: Firmware) -> dict[str, str]:
+    library = firmware.library
+    return {} if library is None else {library.name: library.version}
 
 
 def _estimate(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,12 @@ from agilenn_cc.pipeline.output import write_build
 from agilenn_cc.pipeline.payload import measure_payload, measure_rates
 from agilenn_cc.pipeline.pictures import build_pictures
 from agilenn_cc.pipeline.placement import fast_memory, untrained_network
-from agilenn_cc.pipeline.proof import held_out_frames, prove_answers, prove_tensors
+from agilenn_cc.pipeline.proof import (
+    held_out_frames,
+    prove_answers,
+    prove_tensors,
+    require_provable,
+)
 from agilenn_cc.pipeline.reporting import build_report
 from agilenn_cc.pipeline.stages import Stages, StopBuildError
 from agilenn_cc.report.schema import Report
@@ -106,7 +111,8 @@ def _build(
         return build_on_device(
             spec, target, directory, cache, request.options, request.frames, stages
         )
-    early = CompileOptions(request.options.kernels)
+    require_provable(target, request.options)
+    early = replace(request.options, observe=None)
     check_budget(spec, analyze(spec, target, cache, stages.listen, early))
     data = LazyDataset(spec, stages.listen)
     began = stages.start("data")
@@ -139,6 +145,7 @@ def _build(
         learned.sample_images,
         learned.codec_tables,
         fast,
+        options.library,
     )
     server = emit_server(_server_meta(spec, learned), learned.remote_net)
     stages.done("emit", began, note=f"{len(firmware.files)} + {len(server)} files")
@@ -162,7 +169,7 @@ def _build(
         stages.done("simulate", began, cached, note)
 
     began = stages.start("report")
-    report = build_report(spec, target, learned, program, elf, payload, rates, proof, end)
+    report = build_report(spec, target, learned, firmware, elf, payload, rates, proof, end)
     check_budget(spec, report)
     write_build(
         directory,
