@@ -1,16 +1,19 @@
 """Counts instructions, RAM and flash of the benchmark networks; prints the table of the docs.
 
 Run with `script/bench device [--write]`; `--write` puts the table into docs/benchmarks.md.
+Where CMSIS_NN_PATH names a CMSIS-NN built for the target, its kernels are measured too.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from agilenn_cc.cache import Cache, default_root
+from agilenn_cc.kernels.cmsis_nn.checkout import VARIABLE
 from agilenn_cc.pipeline.analysis import analyze
 from agilenn_cc.pipeline.device import CompileOptions
 from agilenn_cc.pipeline.events import silent
@@ -21,7 +24,7 @@ from agilenn_cc.targets import load_target
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- device: begin -->", "<!-- device: end -->"
-KERNELS = ("specialised", "portable")
+OWN_KERNELS = ("specialised", "portable")
 HEAD = (
     "| network | kernels | total | extractor | local | quantise | encode | RAM, B | flash, B |\n"
     "|---|---|---:|---:|---:|---:|---:|---:|---:|"
@@ -56,9 +59,10 @@ def row(name: str, kernels: str, report: Report) -> str:
 def measure(target_name: str) -> Iterator[str]:
     """Yield the lines of the table, one a network and kind of kernels."""
     target, cache = load_target(target_name), Cache(default_root())
+    compared = (*OWN_KERNELS, "cmsis-nn") if os.environ.get(VARIABLE) else OWN_KERNELS
     for name, path in networks():
         spec = load_spec(path)
-        for kernels in KERNELS:
+        for kernels in compared:
             report = analyze(spec, target, cache, silent, CompileOptions(kernels))
             yield row(name, kernels, report)
 
