@@ -32,10 +32,15 @@ def indices_of_all_rates(graph: Graph, images: npt.NDArray[np.uint8]) -> npt.NDA
 
 
 def trained_tables(
-    spec: Spec, data: LazyDataset, model: QuantisedModel, quantise_key: str, cache: Cache
+    spec: Spec,
+    data: LazyDataset,
+    model: QuantisedModel,
+    quantise_key: str,
+    cache: Cache,
+    name: str | None = None,
 ) -> bytes:
-    """Return the tables of the spec's codec from the first training images; cached."""
-    codec, levels = get_codec(spec.payload.codec), len(model.levels)
+    """Return the tables of a codec, by default the spec's, from training images; cached."""
+    codec, levels = get_codec(name or spec.payload.codec), len(model.levels)
 
     def produce(folder: Path) -> None:
         indices = indices_of_all_rates(model.graph, data.value.train.images[:TABLE_IMAGES])

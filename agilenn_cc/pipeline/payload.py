@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from agilenn_cc.cache import Cache, digest, digest_rooms
 from agilenn_cc.codec import get_codec
+from agilenn_cc.pipeline.codec_tables import trained_tables
+from agilenn_cc.pipeline.inputs import LazyDataset
 from agilenn_cc.pipeline.learned import Learned
 from agilenn_cc.report.schema import Payload, Rate
 from agilenn_cc.spec import Spec
+
+_COMPARED = ("context", "lzw-variable", "lzw", "raw")  # the built-in codecs
+_TRAINED = "context"  # the one among them that has tables
+_FILE = "bytes.json"
 
 
 def symbols_of(indices: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
@@ -24,9 +34,15 @@ def packed_bytes(symbols: int, levels: int) -> int:
 
 
 def measure_payload(
-    spec: Spec, indices: npt.NDArray[np.uint8], codec_tables: bytes = b""
+    spec: Spec,
+    indices: npt.NDArray[np.uint8],
+    codec_tables: bytes = b"",
+    compared: Mapping[str, float] | None = None,
 ) -> Payload:
-    """Encode the indices uint8 [N, H, W, C] of N images; bytes exclude datagram headers."""
+    """Encode the indices uint8 [N, H, W, C] of N images; bytes exclude datagram headers.
+
+    `compared` is what `compare_codecs` found for them.
+    """
     codec, levels = get_codec(spec.payload.codec), spec.payload.levels
     runs = symbols_of(indices)
     coded = [codec.encode(run, levels, spec.payload.fragment, codec_tables) for run in runs]
@@ -39,7 +55,62 @@ def measure_payload(
         bytes_mean=float(np.mean(sizes)),
         bytes_p95=float(np.percentile(sizes, 95)),
         fragments_mean=float(np.mean([len(fragments) for fragments in coded])),
+        compared=dict(compared or {}),
     )
+
+
+def compare_codecs(
+    spec: Spec, data: LazyDataset, learned: Learned, cache: Cache
+) -> dict[str, float]:
+    """Return the mean coded bytes of the same test indices under each built-in codec; cached."""
+
+    def tables(name: str) -> bytes:
+        if name == spec.payload.codec:
+            return learned.codec_tables
+        if name == _TRAINED:
+            return trained_tables(spec, data, learned.model, learned.key, cache, name)
+        return b""
+
+    def produce(folder: Path) -> None:
+        sizes = mean_bytes(
+            learned.test_indices,
+            len(learned.model.levels),
+            spec.payload.fragment,
+            {name: tables(name) for name in _COMPARED},
+        )
+        (folder / _FILE).write_text(json.dumps(sizes))
+
+    key = digest(
+        {
+            "quantise": learned.key,
+            "fragment": spec.payload.fragment,
+            "code": digest_rooms("codec", "serve", "pipeline/payload.py"),
+        }
+    )
+    folder, _cached = cache.get("codecs-compared", key, produce)
+    sizes: dict[str, float] = json.loads((folder / _FILE).read_text())
+    return sizes
+
+
+def mean_bytes(
+    indices: npt.NDArray[np.uint8], levels: int, fragment: int, tables: Mapping[str, bytes]
+) -> dict[str, float]:
+    """Return the mean coded bytes of uint8 [N, H, W, C] under each codec that `tables` names."""
+    runs = symbols_of(indices)
+    return {
+        name: float(
+            np.mean(
+                [
+                    sum(
+                        len(part.payload)
+                        for part in get_codec(name).encode(run, levels, fragment, own)
+                    )
+                    for run in runs
+                ]
+            )
+        )
+        for name, own in tables.items()
+    }
 
 
 def measure_rates(spec: Spec, learned: Learned) -> tuple[Rate, ...]:

@@ -25,7 +25,7 @@ from agilenn_cc.pipeline.inputs import LazyDataset
 from agilenn_cc.pipeline.learned import Learned, quantise_split, train_split
 from agilenn_cc.pipeline.on_device import build_on_device
 from agilenn_cc.pipeline.output import write_build
-from agilenn_cc.pipeline.payload import measure_payload, measure_rates
+from agilenn_cc.pipeline.payload import compare_codecs, measure_payload, measure_rates
 from agilenn_cc.pipeline.pictures import build_pictures
 from agilenn_cc.pipeline.placement import fast_memory, untrained_network
 from agilenn_cc.pipeline.proof import (
@@ -132,7 +132,8 @@ def _build(
     )
     program = compile_device(target, learned.model, learned.identity, options)
     fast = fast_memory(spec, target, untrained_network(spec), options, cache)
-    payload = measure_payload(spec, learned.test_indices, learned.codec_tables)
+    compared = compare_codecs(spec, data, learned, cache)
+    payload = measure_payload(spec, learned.test_indices, learned.codec_tables, compared)
     rates = measure_rates(spec, learned)
     stages.done("compile", began, note=f"{len(program.stages)} row stages")
 

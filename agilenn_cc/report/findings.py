@@ -32,6 +32,12 @@ def _payload(report: Report) -> Iterator[str]:
             f"{payload.codec} expands the indices ({coded:.0f} B against "
             f"{payload.bytes_raw} B packed)."
         )
+    smallest = min(payload.compared, key=lambda name: payload.compared[name], default=None)
+    if smallest is not None and round(payload.compared[smallest]) < round(coded):
+        yield (
+            f"{payload.codec} sends {coded:.0f} B, and {smallest} would send "
+            f"{payload.compared[smallest]:.0f} B for the same indices: set payload.codec to it."
+        )
 
 
 def _training(report: Report) -> Iterator[str]:

@@ -66,6 +66,9 @@ class Payload(_Section):
     bytes_mean: float | None = Field(description="coded bytes; None for an untrained network")
     bytes_p95: float | None
     fragments_mean: float | None
+    compared: dict[str, float] = Field(
+        {}, description="mean coded bytes of the same indices under each built-in codec"
+    )
 
 
 class Rate(_Section):

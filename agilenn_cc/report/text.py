@@ -162,6 +162,9 @@ def summary(report: Report, directory: Path) -> str:
             f"payload     {payload.bytes_mean:.0f} B on average ({payload.codec}), "
             f"{payload.bytes_raw} B packed; the raw image has {_count(device.input_frame)} B"
         )
+        if payload.compared:
+            sizes = ", ".join(f"{name} {size:.0f} B" for name, size in payload.compared.items())
+            lines.append(f"codecs      the same indices under each: {sizes}")
     lines += [
         f"rate {number:<7}accuracy {_percent(rate.accuracy)}, {rate.bytes_mean:.0f} B on average "
         f"(step x {rate.factor:g})"

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agilenn_cc.pipeline.payload import measure_payload, packed_bytes, symbols_of
+from agilenn_cc.pipeline.payload import mean_bytes, measure_payload, packed_bytes, symbols_of
 from agilenn_cc.spec import load_spec
 
 SPEC = """\
@@ -43,3 +43,11 @@ def test_raw_codec_measures_the_packed_size(tmp_path: Path) -> None:
     assert payload.symbols == 128
     assert payload.bytes_mean == payload.bytes_p95 == payload.bytes_raw == 32
     assert payload.fragments_mean == 1
+
+
+def test_codecs_are_compared_on_the_same_indices() -> None:
+    # A constant image of 8 x 8 x 1: LZW's k-th code stands for k symbols, so 64 symbols take the
+    # codes of 1 to 10 symbols (55) and one of 9: 11 codes of 12 bits. Packed, 1 bit a symbol.
+    indices = np.zeros((3, 8, 8, 1), np.uint8)
+    sizes = mean_bytes(indices, 2, 1400, {"lzw": b"", "raw": b""})
+    assert sizes == {"lzw": 17.0, "raw": 8.0}

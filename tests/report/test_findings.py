@@ -22,6 +22,7 @@ def test_a_good_build_has_nothing_against_it(report: Report) -> None:
     [
         ("payload", {"bytes_mean": 1_024.0, "bytes_raw": 2_000}, "raw image (1024 B)"),
         ("payload", {"bytes_mean": 375.0}, "expands the indices"),
+        ("payload", {"compared": {"raw": 375.0, "context": 81.2}}, "context would send 81 B"),
         ("training", {"accuracy_reference_on_features": 0.85}, "deserve little trust"),
         ("training", {"accuracy_float": 0.3}, "train longer, or with another learning rate"),
         ("training", {"skewness": 0.7}, "hold 70.0% of the importance, not the 80%"),
@@ -35,6 +36,11 @@ def test_each_weakness_is_said(
 ) -> None:
     (sentence,) = findings(changed(report, section, **values))
     assert said in sentence
+
+
+def test_the_smallest_codec_has_no_better_one(report: Report) -> None:
+    sizes = {"context": 199.8, "lzw": 200.0, "raw": 375.0}
+    assert findings(changed(report, "payload", compared=sizes)) == ()
 
 
 def test_an_untrained_network_is_not_judged(report: Report) -> None:

@@ -44,6 +44,25 @@ def test_the_page_is_whole_and_shows_the_figures(report: Report) -> None:
         assert figure in page.words
 
 
+def compared(report: Report) -> Report:
+    assert report.payload is not None
+    sizes = {"context": 81.2, "lzw": 200.0}
+    return report.model_copy(
+        update={"payload": report.payload.model_copy(update={"compared": sizes})}
+    )
+
+
+def test_codecs_stand_side_by_side(report: Report) -> None:
+    page = _Page()
+    page.feed(render_html(compared(report)))
+    assert page.open == []
+    at = page.words.index("lzw (chosen)")
+    assert [word for word in page.words[at + 1 :] if word][:2] == ["200 B", "53.3%"]
+    assert {"context", "81 B", "21.7%"} <= set(page.words)
+    assert "each: context 81 B, lzw 200 B" in summary(compared(report), Path("build/x"))
+    assert "the same indices" not in summary(report, Path("build/x"))
+
+
 def rated(report: Report) -> Report:
     rates = tuple(
         Rate(
