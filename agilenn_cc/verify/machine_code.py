@@ -17,6 +17,7 @@ from elftools.elf.sections import SymbolTableSection
 from agilenn_cc.errors import AgilennError, ExitCode
 
 WORD = 4
+_NUMBERS = re.compile(r"_ZN7agilenn7network.*TableE$")
 _LINE = re.compile(r"^\s*([0-9a-f]+):\t(\S+)(?:\t(.*))?$")
 _LABEL = re.compile(r"^([0-9a-f]+) <.*>:$")
 _PUSHED_WORD = re.compile(r"\[sp, #-(\d+)\]!")
@@ -60,11 +61,23 @@ class MachineCode:
         return None
 
     def words(self) -> Iterator[int]:
-        """Yield every aligned word of code, constants and initial data."""
+        """Yield every aligned word of code, constants and initial data that may be an address.
+
+        A network's tables hold numbers, and a bias may well be that of a function in ITCM.
+        """
+        tables = {
+            address
+            for name, (start, size) in self.symbols.items()
+            if _NUMBERS.match(name)
+            for address in range(start - start % WORD, start + size, WORD)
+        }
         for start, data in self.memory:
             offset = -start % WORD
             count = max(0, len(data) - offset) // WORD
-            yield from struct.unpack_from(f"<{count}I", data, offset)
+            words = struct.unpack_from(f"<{count}I", data, offset)
+            for position, word in enumerate(words):
+                if start + offset + WORD * position not in tables:
+                    yield word
 
 
 def read_machine_code(elf: Path) -> MachineCode:

@@ -193,6 +193,14 @@ def test_what_has_no_bound_is_said(build, program, complaint):
     assert complaint in str(raised.value)
 
 
+def test_numbers_of_a_network_are_no_addresses(build):
+    elf = build("""
+        Handler const table[] __asm__("_ZN7agilenn7network5first10kBiasTableE") = {leaf};
+        NOINLINE void Reset_Handler(void) { __asm__ volatile("" ::"r"(table)); for (;;) {} }
+    """)
+    assert bound_of(elf).bytes == FRAME
+
+
 def test_declared_pointers_are_followed(build):
     elf = build("""
         Handler const table[] = {leaf};
