@@ -31,7 +31,7 @@ from .context_clusters import Counts, Scale, best_clusters
 SAVING_PER_KIB = 0.002
 """A table may grow by 1 KiB of flash if that shortens the code by this share."""
 
-INSTRUCTIONS_PER_BIT = 64
+INSTRUCTIONS_PER_BIT = 24
 """A channel is coded the cheaper way; a bit weighs as much as so many device instructions."""
 
 _GROUP_INSTRUCTIONS = 24

@@ -110,6 +110,7 @@ class ContextEncoder {
     static constexpr uint16_t kGroup = 4;
     static constexpr uint16_t kGroups = (Tables::kColumns + kGroup - 1) / kGroup;  // of one row
     static constexpr uint16_t kLastLength = Tables::kColumns - (kGroups - 1) * kGroup;
+    static constexpr uint16_t kShortest = kLastLength == kGroup ? kGroup : 1;  // group, at least
     static constexpr uint16_t kGroupBytes = 10;  // a pattern and four ranks, 13.4 bits each
     static constexpr uint16_t kClosingBytes = 2;
     static_assert(Tables::kLevels >= 2, "an alphabet has at least two symbols");
@@ -146,17 +147,18 @@ class ContextEncoder {
         const uint8_t* next = symbols;
         const uint8_t* const end = symbols + whole_groups(count);
         // Copies, so that they lie in registers.
+        const uint8_t* const latest = latest_;
         RangeWriter writer = writer_;
         uint32_t left = left_;
         uint32_t place = place_;
         const OfChannel* tables = &Tables::kOfChannel[place / kGroups];
         uint32_t y = zone(row_, Tables::kRows);
-        while (next != end && writer.position() <= latest_) {
-            uint32_t groups = (static_cast<uint32_t>(end - next) + kGroup - 1) / kGroup;
-            groups = row_fits(writer) ? least(groups, kGroups - place % kGroups) : 1;
+        while (next != end && writer.position() <= latest) {
+            uint32_t groups = (static_cast<uint32_t>(end - next) + kGroup - kShortest) / kGroup;
+            groups = row_fits(writer, latest) ? least(groups, kGroups - place % kGroups) : 1;
             next = tables->by_symbol
                        ? put_symbols(writer, next, tables, place, groups, left)
-                       : put_groups(writer, next, end, tables, y, place, groups, left);
+                       : put_groups(writer, next, end, tables, y, place, groups, left, latest);
             if (place == kPlaces) {
                 place = 0;
                 tables = Tables::kOfChannel;
@@ -202,8 +204,8 @@ class ContextEncoder {
     }
 
     // Whether a row of a channel fits the fragment, however unlikely it is.
-    bool row_fits(const RangeWriter& writer) const {
-        return latest_ - writer.position() >= static_cast<int32_t>(kGroups * kGroupBytes);
+    static bool row_fits(const RangeWriter& writer, const uint8_t* latest) {
+        return latest - writer.position() >= static_cast<int32_t>(kGroups * kGroupBytes);
     }
 
     // Writes the symbols of `groups` groups of one channel, from `place` on, one by one; returns
@@ -244,7 +246,7 @@ class ContextEncoder {
                                                      const uint8_t* end,
                                                      const OfChannel*& of_channel, uint32_t y,
                                                      uint32_t& place, uint32_t groups,
-                                                     uint32_t& left) {
+                                                     uint32_t& left, const uint8_t* latest) {
         uint32_t* history = &history_[place];
         for (;;) {
             next = put_row(writer, next, opaque(of_channel), y, history, groups, left);
@@ -254,7 +256,7 @@ class ContextEncoder {
             left = 0;
             ++of_channel;
             if (history == history_ + kPlaces || of_channel->by_symbol ||
-                end - next < Tables::kColumns || !row_fits(writer)) {
+                end - next < Tables::kColumns || !row_fits(writer, latest)) {
                 break;
             }
             groups = kGroups;
