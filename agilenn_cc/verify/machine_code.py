@@ -17,7 +17,9 @@ from elftools.elf.sections import SymbolTableSection
 from agilenn_cc.errors import AgilennError, ExitCode
 
 WORD = 4
-_NUMBERS = re.compile(r"_ZN7agilenn7network.*TableE$")
+_NUMBERS = re.compile(
+    r"_ZN7agilenn7network.*TableE$|_ZN7agilenn7kernels8cmsis_nn\d+k\w*DimsI|_ZN7samples7kImagesE$"
+)
 _LINE = re.compile(r"^\s*([0-9a-f]+):\t(\S+)(?:\t(.*))?$")
 _LABEL = re.compile(r"^([0-9a-f]+) <.*>:$")
 _PUSHED_WORD = re.compile(r"\[sp, #-(\d+)\]!")
@@ -63,7 +65,7 @@ class MachineCode:
     def words(self) -> Iterator[int]:
         """Yield every aligned word of code, constants and initial data that may be an address.
 
-        A network's tables hold numbers, and a bias may well be that of a function in ITCM.
+        Tables and sample images hold numbers, which may well be equal to an address in ITCM.
         """
         tables = {
             address
