@@ -24,12 +24,16 @@ from agilenn_cc.verify.machine_code import (
     read_machine_code,
     readable,
 )
+from agilenn_cc.verify.relocations import functions_with_address_taken
 
 # The core pushes r0 to r3, r12, lr, pc, xPSR; with an FPU in use s0 to s15, FPSCR and a gap too
 # (PM0253 section 2.3.7). A word more may align the stack.
 _BASIC_FRAME, _FPU_FRAME, _ALIGNMENT = 32, 104, 4
 _SYSTICK = 15
 _CORE_EXCEPTIONS = 16
+
+SMALL = 1 << 20
+"""Addresses below are those of ITCM, and numbers that a program may well hold."""
 
 
 @dataclass(frozen=True, order=True)
@@ -103,7 +107,9 @@ def stack_bound(
         for deepest in [max(depths[address] for address in addresses)]
     )
     _check_own_stacks(graph, code)
-    problems = tuple(dict.fromkeys((*graph.problems, *_unaccounted(graph, code, vectors, rules))))
+    problems = tuple(
+        dict.fromkeys((*graph.problems, *_unaccounted(graph, code, vectors, rules, objects)))
+    )
     if problems:
         raise AgilennError(
             ExitCode.UNSUPPORTED,
@@ -283,15 +289,27 @@ def _check_own_stacks(graph: _Graph, code: MachineCode) -> None:
 
 
 def _unaccounted(
-    graph: _Graph, code: MachineCode, vectors: Mapping[int, int], rules: Sequence[IndirectCalls]
+    graph: _Graph,
+    code: MachineCode,
+    vectors: Mapping[int, int],
+    rules: Sequence[IndirectCalls],
+    objects: Path,
 ) -> Iterator[_Problem]:
-    """Yield functions whose address lies in memory though no rule says who calls them."""
+    """Yield functions whose address lies in memory though no rule says who calls them.
+
+    Any word may be an address, but that of a function in ITCM is a small number, as many words
+    are: there the relocations of the objects decide.
+    """
+    taken = functions_with_address_taken(objects)
     entries = {*vectors.values()}
     thumb = {address | 1: address for address in code.functions}
     continuations = {continuation for continuation, _array in OWN_STACK.values()}
     for address in {thumb[word] for word in code.words() if word in thumb} - entries:
         name = graph.name(address)
-        if code.functions[address].name in continuations or name.endswith("_veneer"):
+        function = code.functions[address].name
+        if function in continuations or name.endswith("_veneer"):
+            continue
+        if taken and address < SMALL and function not in taken:
             continue
         if not any(rule.targets.match(name) for rule in rules) and not _jumped_to(code, address):
             yield (

@@ -63,7 +63,7 @@ def test_answers_alone_without_a_server(name: str, configuration: str, tmp_path:
     for number, line in enumerate(_answers(board), start=1):
         match = re.fullmatch(
             r"answer sequence=(\d+) class=2 source=local-deadline device_us=(\d+) "
-            r"total_us=(\d+) name=bright",
+            r"total_us=(\d+) rate=0 name=bright",
             line,
         )
         assert match is not None, line

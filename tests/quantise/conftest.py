@@ -34,7 +34,7 @@ network:
     gap
     dense classes
 split: {top: 4, skewness: 0.6}
-training: {epochs: 1, reference_epochs: 1, batch: 32, steps: 1}
+training: {epochs: 2, reference_epochs: 1, batch: 32, steps: 1}
 """
 
 
