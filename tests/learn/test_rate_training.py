@@ -34,7 +34,7 @@ training:
   batch: 32
   steps: 2
   learning_rate: 1e-2
-  rate_loss: 0.1
+  rate_loss: 0.02
   channel_dropout: 0.3
 payload: {levels: 5, rates: [1, 2]}
 """
