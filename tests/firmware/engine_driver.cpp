@@ -317,8 +317,8 @@ void console_lines() {
     char line[agilenn::kLineBytes];
     agilenn::format_banner(line, 216'000'000);
     CHECK(std::string(line) == "agilenn digits model=1a2b3c4d clock_hz=216000000\r\n");
-    agilenn::format_answer(line, 12,
-                           {2, Source::kLocalDeadline, agilenn::RefusalReason::kNone, 5310, 50100, 0});
+    agilenn::format_answer(
+        line, 12, {2, Source::kLocalDeadline, agilenn::RefusalReason::kNone, 5310, 50100, 0});
     CHECK(std::string(line) ==
           "answer sequence=12 class=2 source=local-deadline device_us=5310 "
           "total_us=50100 rate=0 name=bright\r\n");

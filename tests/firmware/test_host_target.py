@@ -88,7 +88,10 @@ def test_a_server_on_this_machine_decides(program: Path, server: socket.socket) 
     lines = _lines(program, f"127.0.0.1:{server.getsockname()[1]}", len(wanted))
     thread.join()
     answers = [line for line in lines if line.startswith("answer ")]
-    pattern = r"answer sequence=(\d+) class=(\d) source=combined device_us=\d+ total_us=\d+ rate=0 name=.*"
+    pattern = (
+        r"answer sequence=(\d+) class=(\d) source=combined "
+        r"device_us=\d+ total_us=\d+ rate=0 name=.*"
+    )
     matches = [re.fullmatch(pattern, line) for line in answers]
     assert [(int(m[1]), int(m[2])) for m in matches if m] == list(enumerate(wanted, start=1))
     assert "link: connected" in lines

@@ -1,6 +1,6 @@
-// Stands for the library in tests: plain loops over whole tensors [N, H, W, C] of int8, padding as an
-// offset before the image, everything outside counts as zero; written from the documentation of the
-// functions, with the rounding of the integer reference.
+// Stands for the library in tests: plain loops over whole tensors [N, H, W, C] of int8, padding as
+// an offset before the image, everything outside counts as zero; written from the documentation of
+// the functions, with the rounding of the integer reference.
 #include "arm_nnfunctions.h"
 
 // clang-format off
