@@ -108,7 +108,8 @@ const int8_t* local_logits();
 def _rates(graph: Graph, interface: Interface) -> tuple[str, str]:
     """Return the constant that follows kLevels, and the declaration of begin_frame."""
     if not interface.sent_channels:
-        return "", "// Forgets the previous frame.\nvoid begin_frame();"
+        constant = "\ninline constexpr uint8_t kRates = 1;  // nothing is quantised to be sent"
+        return constant, "// Forgets the previous frame.\nvoid begin_frame();"
     constant = f"\ninline constexpr uint8_t kRates = {graph.rates};"
     if graph.rates == 1:
         return constant, f"// Forgets the previous frame; there is no rate but 0.\n{_BEGIN_FRAME};"

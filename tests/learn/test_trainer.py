@@ -189,7 +189,8 @@ def test_skewness_is_enforced(
     tmp_path: Path,
 ) -> None:
     longer = ("training.epochs=20", "split.skewness=0.7")
-    with_losses = train(make_spec(*longer), dataset, tmp_path / "with")
+    importance = "training.importance_gradient=all"
+    with_losses = train(make_spec(*longer, importance), dataset, tmp_path / "with")
     without = train(make_spec(*longer, "training.lambda=1"), dataset, tmp_path / "without")
     assert with_losses.metrics["skewness"] >= 0.68
     assert without.metrics["skewness"] < with_losses.metrics["skewness"] - 0.05

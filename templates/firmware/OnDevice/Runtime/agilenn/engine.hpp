@@ -20,6 +20,8 @@ struct Answer {
     Source source;
     uint32_t device_us;  // from begin() to the end of computing
     uint32_t total_us;   // from begin() to the answer
+
+    static constexpr uint8_t rate = 0;  // nothing is quantised to be sent, so there is one
 };
 
 class Engine {
