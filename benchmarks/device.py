@@ -36,7 +36,8 @@ def networks() -> Iterator[tuple[str, Path]]:
     for spec in sorted((ROOT / "benchmarks" / "device").glob("*.yaml")):
         yield f"({spec.stem})", spec
     for spec in sorted((ROOT / "examples").glob("*/spec*.yaml")):
-        if spec.parent.name != "tflite":
+        # These two need a file or a folder of the user's.
+        if spec.parent.name not in ("tflite", "images"):
             yield f"{spec.parent.name}/{spec.stem}", spec
 
 
