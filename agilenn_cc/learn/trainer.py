@@ -36,6 +36,7 @@ from agilenn_cc.learn.losses import combination_weight
 from agilenn_cc.learn.networks import ends_rectified
 from agilenn_cc.learn.optimisers import Optimiser, make_optimiser, scaled_for_float16
 from agilenn_cc.learn.options import TrainingOptions
+from agilenn_cc.learn.outer_levels import better_levels, refit_outer_levels
 from agilenn_cc.learn.progress import (
     BatchProgress,
     Progress,
@@ -206,7 +207,27 @@ class _Training:
             self._log.close()
         if self._best_arrays:
             self._assign(self._best_arrays)
+        if self._spec.training.quantiser == "straight-through":
+            self._refit_levels()
         return self._freeze(self._measure_test())
+
+    def _refit_levels(self) -> None:
+        """Move the outer levels if the validation split, over all rates, gains or keeps."""
+        images, _labels = subset(self._dataset.train, CODE_SAMPLES)
+        split = self._freeze({})
+        zero = zero_index(ends_rectified(self._spec.network.extractor), len(split.levels))
+        sent = split.features(images)[..., split.top :] / split.rates[0]
+        refitted = spread(refit_outer_levels(split.levels, sent, zero), zero=zero)
+
+        def score(levels: npt.NDArray[np.float32]) -> float:
+            _, figures = rate_figures(
+                replace(split, levels=levels), self._dataset.validation, images
+            )
+            return float(np.mean([found.accuracy for found in figures]))
+
+        self._networks.levels.assign(
+            better_levels(split.levels, refitted.astype(np.float32), score)
+        )
 
     def _build_stages(self) -> tuple[Stage, ...]:
         spec, data, networks, reference = (

@@ -1,0 +1,47 @@
+"""Refits the outermost quantiser levels after a straight-through training.
+
+The gradient of such a training ends at the outer levels, so nothing draws them towards features
+that lie far beyond: the brightest blocks are clipped at the finest step, which the coarser ones
+carry. Lloyd's algorithm (1982) on these levels alone moves each to the mean of what it stands for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+OUTER = 2
+"""Levels at each end that move."""
+ITERATIONS = 3
+
+
+def refit_outer_levels(
+    levels: npt.NDArray[np.float32], values: npt.NDArray[Any], zero: int
+) -> npt.NDArray[np.float32]:
+    """Return `levels` [L] with the outermost at the means of the `values` nearest to each.
+
+    Level number `zero` and all between the outer ones stay. A level that stands for nothing stays.
+    """
+    count = levels.size
+    ends = {*range(min(OUTER, zero)), *range(max(count - OUTER, zero + 1), count)}
+    flat, moved = np.asarray(values, np.float64).ravel(), levels.astype(np.float64)
+    for _ in range(ITERATIONS):
+        cell = np.searchsorted((moved[1:] + moved[:-1]) / 2, flat)
+        sizes = np.bincount(cell, minlength=count)
+        sums = np.bincount(cell, weights=flat, minlength=count)
+        for index in ends:
+            if sizes[index]:
+                moved[index] = sums[index] / sizes[index]
+    return moved.astype(np.float32)
+
+
+def better_levels(
+    now: npt.NDArray[np.float32],
+    refitted: npt.NDArray[np.float32],
+    score: Callable[[npt.NDArray[np.float32]], float],
+) -> npt.NDArray[np.float32]:
+    """Return `refitted`, unless `score` (higher is better) says that it is worse than `now`."""
+    return refitted if score(refitted) >= score(now) else now
