@@ -62,8 +62,14 @@ class Auditor:
         self._attribution = attribution
         self.latest: tuple[float, ...] = ()
         """Mean importance per channel of the latest measurement, over the correct samples."""
+        # One graph for batches of all sizes: one for each size would be optimised, and round,
+        # differently, and a resumed training meets the sizes in another order.
+        signature = (
+            tf.TensorSpec([None, *extractor.input_shape[1:]], tf.float32),
+            tf.TensorSpec([None], tf.int64),
+        )
         self._evaluate: Callable[[Any, Any], tuple[Tensor, Tensor]] = tf.function(
-            self._batch, reduce_retracing=True
+            self._batch, input_signature=signature
         )
 
     def _batch(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,11 +8,13 @@ A `sep` layer is a depthwise and a 1x1 convolution, each with batch norm and act
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from agilenn_cc.errors import AgilennError, ExitCode
 from agilenn_cc.learn.backend import Model, Tensor, derive_seed, keras, tf
+from agilenn_cc.learn.convolution import Convolution
 from agilenn_cc.learn.mapping import mapping_name
 from agilenn_cc.learn.standardise import Standardisation
 from agilenn_cc.spec.layers import (
@@ -55,9 +57,15 @@ class LayerStack:
     """Appends layers to a tensor; names and initial weights depend on order and seed alone."""
 
     def __init__(
-        self, tensor: Tensor, name: str, seed: int, standardisation: Standardisation | None = None
+        self,
+        tensor: Tensor,
+        name: str,
+        seed: int,
+        standardisation: Standardisation | None = None,
+        convolution: type[Any] = keras.layers.Conv2D,
     ) -> None:
         self.tensor = tensor
+        self._convolution = convolution
         self._standardisation = standardisation
         self._name = name
         self._seed = seed
@@ -118,7 +126,7 @@ class LayerStack:
         """Append convolution, batch norm and activation."""
         name = self._next("conv")
         padding = self._pad(kernel, stride, name)
-        self.tensor = keras.layers.Conv2D(
+        self.tensor = self._convolution(
             filters,
             kernel,
             strides=stride,
@@ -215,16 +223,18 @@ def build_network(
     *,
     mapped: bool = False,
     standardisation: Standardisation | None = None,
+    convolution: type[Any] = keras.layers.Conv2D,
 ) -> Model:
     """Return `layers` as a flat model called `name` with input [N, *input_shape], float32.
 
     With `mapped` the last convolution carries the mapping layer (Sec. 5); with `standardisation`
-    the first one sees standardised pixels (learn/standardise.py).
+    the first one sees standardised pixels (learn/standardise.py). `convolution` makes the layers;
+    quantisation takes the library's own alone.
 
     Raises `AgilennError` (exit 4) where that convolution is depthwise, which could not absorb it.
     """
     inputs = keras.Input(input_shape, name=f"{name}_input")
-    stack = LayerStack(inputs, name, seed, standardisation)
+    stack = LayerStack(inputs, name, seed, standardisation, convolution)
     carrier = _mapping_carrier(layers) if mapped else None
     for index, layer in enumerate(layers):
         if index == carrier:
@@ -266,7 +276,7 @@ def build_mobilenet_v2(
     widths below 1, as the MobileNetV2 paper has it.
     """
     inputs = keras.Input(input_shape, name=f"{name}_input")
-    stack = LayerStack(inputs, name, seed)
+    stack = LayerStack(inputs, name, seed, convolution=Convolution)
     for expansion, channels, repetitions, stride in MOBILENET_V2_BLOCKS:
         for repetition in range(repetitions):
             first = stride if repetition == 0 else 1
@@ -287,7 +297,7 @@ def build_remote(
     """Return the remote net, from the sent features [N, H, W, C - k] to logits [N, classes]."""
     if isinstance(remote, MobileNetV2):
         return build_mobilenet_v2(remote.width, input_shape, classes, "remote", seed)
-    return build_network(remote, input_shape, classes, "remote", seed)
+    return build_network(remote, input_shape, classes, "remote", seed, convolution=Convolution)
 
 
 def ends_rectified(extractor: Sequence[Layer]) -> bool:

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 
 from agilenn_cc.learn.attribution import Attribution, CachingAttribution
 from agilenn_cc.learn.backend import Model, Tensor, derive_seed, keras
+from agilenn_cc.learn.convolution import Convolution
 from agilenn_cc.learn.networks import BATCH_NORM_MOMENTUM, Identity1x1, ends_rectified
 from agilenn_cc.learn.reference_files import load_user_reference
+from agilenn_cc.learn.rest import at_rest
 from agilenn_cc.spec import Spec
 from agilenn_cc.spec.layers import AveragePool, Conv, Depthwise, Layer, MaxPool, Separable
 
@@ -28,8 +30,9 @@ class Reference:
     """A reference network cut in two.
 
     `full` maps images [N, H, W, C] in (pixel - 128) / 128 to logits [N, classes]; `trunk` maps the
-    tensor at the cut to logits; `adapter` maps the extractor's features to the cut. `trainable`
-    says whether the reference has still to be trained on the task.
+    tensor at the cut to logits, with the layers of `full` and its batch norms at rest; `adapter`
+    maps the extractor's features to the cut. `trainable` says whether the reference has still to
+    be trained on the task.
     """
 
     full: Model
@@ -72,7 +75,7 @@ def build_reference(spec: Spec, classes: int) -> Reference:
         full, trunk = load_user_reference(spec, classes)
         trainable = False
     adapter = build_adapter(spec.feature_shape, tuple(trunk.input_shape[1:]), seed)
-    return Reference(full, trunk, adapter, trainable)
+    return Reference(full, at_rest(trunk), adapter, trainable)
 
 
 def build_adapter(features: tuple[int, int, int], cut: tuple[int | None, ...], seed: int) -> Model:
@@ -108,7 +111,7 @@ def _conv(
     name: str,
     seed: int,
 ) -> Tensor:
-    return keras.layers.Conv2D(
+    return Convolution(
         filters,
         kernel,
         strides=stride,

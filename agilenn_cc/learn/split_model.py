@@ -15,6 +15,7 @@ from safetensors.numpy import load_file
 from agilenn_cc.learn import history, importance_change
 from agilenn_cc.learn.backend import Model, keras
 from agilenn_cc.learn.checkpoint import dump
+from agilenn_cc.learn.convolution import plain_config
 from agilenn_cc.learn.history import History
 from agilenn_cc.learn.importance_change import ImportanceChange
 
@@ -113,7 +114,7 @@ def save(split: SplitModel, directory: Path) -> None:
     configs: dict[str, Any] = {}
     for name in ("extractor", "local", "remote"):
         model = getattr(split, name)
-        configs[name] = model.get_config()
+        configs[name] = plain_config(model.get_config())
         for index, value in enumerate(model.get_weights()):
             arrays[f"{name}/{index:04d}"] = value
     described = {

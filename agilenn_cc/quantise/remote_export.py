@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from agilenn_cc.learn.backend import Model, quiet_native_logs, tf
+from agilenn_cc.learn.convolution import plain_copy
 from agilenn_cc.learn.split_model import SplitModel
 
 with quiet_native_logs():
@@ -29,7 +30,8 @@ def export_remote(split: SplitModel) -> bytes:
 def freeze(model: Model) -> bytes:
     """Return `model` as GraphDef bytes; see `export_remote`."""
     signature = tf.TensorSpec([None, *model.input_shape[1:]], tf.float32, name=INPUT)
-    function = tf.function(lambda features: model(features, training=False))
+    plain = plain_copy(model)
+    function = tf.function(lambda features: plain(features, training=False))
     with quiet_native_logs():
         frozen = convert_variables_to_constants_v2(function.get_concrete_function(signature))
     outputs = [tensor.op.name for tensor in frozen.outputs]
