@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from agilenn_cc.learn.backend import Model, keras, tf
 from agilenn_cc.spec import Spec
-from agilenn_cc.spec.layers import Conv
+from agilenn_cc.spec.layers import Conv, is_linear_block
 
 Blocks = npt.NDArray[np.float64]
 """[blocks, values of a block]."""
@@ -95,9 +95,24 @@ def route_through_top(adapter: Model, spec: Spec) -> None:
     convolution.set_weights([kernel, *bias])
 
 
+def begins_with_components(spec: Spec) -> bool:
+    """Return whether the extractor begins as principal components: by `pca`, or by `auto`.
+
+    `auto` takes them where they are the whole extractor's best linear guess and suffice.
+    """
+    network = spec.network
+    if network.init != "auto":
+        return network.init == "pca"
+    first = network.extractor[0]
+    if len(network.extractor) > 1 or not is_linear_block(first):
+        return False
+    wanted = max(first.filters - spec.split.top, spec.split.top)
+    return wanted <= first.kernel[0] * first.kernel[1] * spec.input_shape[2]
+
+
 def has_twins(spec: Spec) -> bool:
     """Return whether the first sent channels begin equal to the top ones."""
-    return spec.network.init == "pca" and len(spec.network.extractor) == 1
+    return begins_with_components(spec) and len(spec.network.extractor) == 1
 
 
 def _first(model: Model, kind: type) -> Model:

@@ -25,6 +25,7 @@ from agilenn_cc.learn.joint import JointStep, SplitNetworks
 from agilenn_cc.learn.judge import Judge
 from agilenn_cc.learn.networks import ends_rectified
 from agilenn_cc.learn.optimisers import Optimiser, apply_gradients
+from agilenn_cc.learn.principal_components import has_twins
 from agilenn_cc.learn.quantiser import initial_levels, sigma_at
 from agilenn_cc.learn.rate_figures import epoch_metrics, rate_figures
 from agilenn_cc.learn.reference import Reference
@@ -121,8 +122,7 @@ def prepares_extractor(spec: Spec) -> bool:
 
     Principal components stay as they are: what they need is a reference that learns to read them.
     """
-    principal = spec.network.init == "pca" and len(spec.network.extractor) == 1
-    return spec.training.preprocessing and not principal
+    return spec.training.preprocessing and not has_twins(spec)
 
 
 def extractor_stage(

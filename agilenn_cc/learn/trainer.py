@@ -148,7 +148,7 @@ class _Training:
         self._twin: SplitNetworks | None = None
         if self._strategy is not None or self._policy != "float32":
             self._twin = build_split(spec, classes, self._standardisation)
-        if spec.network.init == "pca":
+        if principal_components.begins_with_components(spec):
             images, _labels = subset(dataset.train, SELECTION_SAMPLES)
             principal_components.initialise(self._networks.extractor, spec, normalise(images))
         with strategy.scope(self._strategy):

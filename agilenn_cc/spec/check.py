@@ -10,7 +10,6 @@ from agilenn_cc.errors import Diagnostic, Position, nearest
 from agilenn_cc.spec.augmentation import Cutout, Flip, Shift
 from agilenn_cc.spec.language import parse_network
 from agilenn_cc.spec.layers import (
-    Conv,
     Dense,
     GlobalAveragePool,
     Layer,
@@ -19,6 +18,7 @@ from agilenn_cc.spec.layers import (
     Shape,
     format_layer,
     format_shape,
+    is_linear_block,
     layer_shapes,
 )
 from agilenn_cc.spec.messages import in_order
@@ -233,7 +233,7 @@ class _Checker:
         """Only where nothing overlaps or bends are principal components the first layer's best."""
         extractor = self.spec.network.extractor
         first = extractor[0]
-        if not isinstance(first, Conv) or first.kernel != first.stride or first.activation:
+        if not is_linear_block(first):
             yield self.error(
                 "network.init",
                 f"`init: pca` needs an extractor that begins with a linear block convolution, "

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from typing_extensions import TypeIs
+
 Activation: TypeAlias = Literal["relu", "relu6"] | None
 Pair: TypeAlias = tuple[int, int]
 """(height, width)."""
@@ -113,6 +115,11 @@ def output_shape(layers: Sequence[Layer], input_shape: Shape, classes: int) -> S
 def format_shape(shape: Shape) -> str:
     """Write a shape as the language does: 48x48x24."""
     return "x".join(map(str, shape))
+
+
+def is_linear_block(layer: Layer) -> TypeIs[Conv]:
+    """Return whether `layer` is a convolution of blocks side by side without activation."""
+    return isinstance(layer, Conv) and layer.kernel == layer.stride and layer.activation is None
 
 
 def format_layer(layer: Layer) -> str:

@@ -216,12 +216,13 @@ class NetworkSpec(Section):
             "or `mobilenetv2 [width W]`."
         ),
     )
-    init: Literal["random", "pca"] = Field(
-        "random",
+    init: Literal["auto", "random", "pca"] = Field(
+        "auto",
         description=(
             "Initial weights of the extractor. `pca`: the principal components of the training "
             "images' blocks, for an extractor that begins with a linear block convolution such as "
-            "`conv 8 4x4 /4`."
+            "`conv 8 4x4 /4`. `auto`: `pca` where such a convolution is the whole extractor, else "
+            "`random`."
         ),
     )
     mapping: Literal["none", "linear"] = Field(

@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 
 from agilenn_cc.learn.joint import build_split
-from agilenn_cc.learn.principal_components import initialise, principal_components
+from agilenn_cc.learn.principal_components import (
+    begins_with_components,
+    has_twins,
+    initialise,
+    principal_components,
+)
 from agilenn_cc.learn.standardise import Standardisation
 from agilenn_cc.spec import Spec
 
@@ -89,3 +94,24 @@ def test_before_other_layers_components_come_once(make_spec: Callable[..., Spec]
     initialise(extractor, spec, images())
     kernel = extractor.layers[1].get_weights()[0].reshape(4, 4)
     np.testing.assert_allclose(kernel.T @ kernel, np.eye(4), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("extractor", "begins"),
+    [
+        ("conv 4 2x2 /2", True),
+        ("conv 8 2x2 /2", False),  # 5 sent channels, but a grey block of four values
+        ("conv 4 2x2 /2 relu6", False),
+        ("conv 4 3x3 /2", False),
+        ("conv 8 2x2 /2; conv 8 3x3 relu6", False),
+    ],
+)
+def test_auto_takes_components_where_they_are_the_whole_extractor(
+    make_spec: Callable[..., Spec], extractor: str, begins: bool
+) -> None:
+    text = TEXT.replace("  init: pca\n", "").replace("conv 8 2x2 /2", "EXTRACTOR")
+    lines = "".join(f"\n    {line.strip()}" for line in extractor.split(";"))
+    spec = make_spec(text=text.replace(" EXTRACTOR", f" |{lines}"))
+    assert spec.network.init == "auto"
+    assert begins_with_components(spec) is begins
+    assert has_twins(spec) is begins
