@@ -1,8 +1,8 @@
 """Plain training of an ordinary classifier on images: the other side of comparisons.
 
-The network is a float stem, one convolution with more filters than an extractor has, and then the
-spec's own remote net; optimiser, epochs, batches and augmentation are those of the spec's joint
-training, so that the sides differ in what lies between camera and remote net alone.
+The network is a float stem, one linear convolution with more filters than an extractor has, and
+then the spec's own remote net; optimiser, epochs, batches and augmentation are those of the spec's
+joint training, so that the sides differ in what lies between camera and remote net alone.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def stem(spec: Spec) -> Conv:
     """Return the convolution that takes images to maps of the extractor's height and width."""
     shape, features = spec.input_shape, spec.feature_shape
     stride = (-(-shape[0] // features[0]), -(-shape[1] // features[1]))
-    return Conv(STEM_FILTERS, (max(3, stride[0]), max(3, stride[1])), stride, "relu")
+    return Conv(STEM_FILTERS, (max(3, stride[0]), max(3, stride[1])), stride, None)
 
 
 def build_plain(spec: Spec, classes: int) -> Model:
