@@ -134,9 +134,9 @@ class ContextCodec:
     name: str = "context"
     wire_id: int = CONTEXT_ID
 
-    def train(self, indices: NDArray[np.uint8], levels: int) -> bytes:
+    def train(self, indices: NDArray[np.uint8], levels: int, rates: int = 1) -> bytes:
         """See `Codec.train`."""
-        return train(indices, levels).to_bytes()
+        return train(indices, levels, rates).to_bytes()
 
     def encode(
         self, symbols: NDArray[np.uint8], levels: int, capacity: int, tables: bytes = b""

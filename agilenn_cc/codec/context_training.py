@@ -75,8 +75,11 @@ class _Alphabet(NamedTuple):
     classes: NDArray[np.uint8]  # by symbol
 
 
-def train(indices: NDArray[np.uint8], levels: int) -> ContextModel:
-    """Return the tables for uint8 [N, rows, columns, channels] indices, each below `levels`.
+def train(indices: NDArray[np.uint8], levels: int, rates: int = 1) -> ContextModel:
+    """Return the tables for uint8 [N, rows, columns, rates x channels] indices below `levels`.
+
+    The channels of the first rate come first. A channel at a rate has contexts of its own, and all
+    share the distributions.
 
     The number of distributions is chosen by measured code length against table size. The same
     indices give the same tables. Raises `ValueError` for other arrays.
@@ -85,17 +88,19 @@ def train(indices: NDArray[np.uint8], levels: int) -> ContextModel:
         raise ValueError("indices must be uint8 [N, rows, columns, channels], N at least 1")
     if not 2 <= levels <= 255 or int(indices.max()) >= levels:
         raise ValueError(f"levels must be 2 to 255 and above every index, not {levels}")
-    _count, rows, columns, channels = indices.shape
+    _count, rows, columns, lines = indices.shape
+    if lines % rates:
+        raise ValueError(f"{lines} channels are not those of {rates} rates")
     alphabet = _alphabet(indices, levels)
     counts = _counts(indices, alphabet, begins=False)
     symbols = best_clusters(counts.symbols, _BY_RANK, _SYMBOL_CHOICES, 0)
     worth = symbols.bits * SAVING_PER_KIB
-    if lost := int(symbols.bits / 8 / len(indices) / _FRAGMENT_BYTES):
+    if lost := int(symbols.bits / 8 / len(indices) / rates / _FRAGMENT_BYTES):
         # So many fragments begin within an inference, and each loses a row above.
         begun = _counts(indices, alphabet, begins=True)
         counts = _Counts(*(a + b * (lost / rows) for a, b in zip(counts, begun, strict=True)))
-    by_symbol = _by_symbol(counts, channels)
-    of_patterns = counts.patterns * ~np.repeat(by_symbol, len(counts.patterns) // channels)[:, None]
+    by_symbol = _by_symbol(counts, lines)
+    of_patterns = counts.patterns * ~np.repeat(by_symbol, len(counts.patterns) // lines)[:, None]
     singly = np.repeat(by_symbol, SYMBOL_CONTEXTS)[:, None]
     pattern = best_clusters(of_patterns, _BY_EVENT, _PATTERN_CHOICES, worth)
     symbol = best_clusters(counts.symbols * singly, _BY_RANK, _SYMBOL_CHOICES, worth)
@@ -104,12 +109,13 @@ def train(indices: NDArray[np.uint8], levels: int) -> ContextModel:
     return ContextModel(
         rows=rows,
         columns=columns,
-        channels=channels,
+        channels=lines // rates,
+        rates=rates,
         symbols=alphabet.symbols,
         classes=alphabet.classes,
         by_symbol=by_symbol,
-        pattern_map=pattern.owner.reshape(channels, ZONES, ZONES, PATTERN_CONTEXTS),
-        symbol_map=symbol_map.reshape(channels, SYMBOL_CONTEXTS),
+        pattern_map=pattern.owner.reshape(lines, ZONES, ZONES, PATTERN_CONTEXTS),
+        symbol_map=symbol_map.reshape(lines, SYMBOL_CONTEXTS),
         pattern_starts=pattern.starts,
         symbol_starts=symbol.starts,
         rank_starts=rank.starts,

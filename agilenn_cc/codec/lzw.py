@@ -89,7 +89,7 @@ class LzwCodec:
     wire_id: int
     variable: bool
 
-    def train(self, indices: NDArray[np.uint8], levels: int) -> bytes:
+    def train(self, indices: NDArray[np.uint8], levels: int, rates: int = 1) -> bytes:
         """See `Codec.train`: there are no tables."""
         return b""
 

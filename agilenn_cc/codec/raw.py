@@ -19,7 +19,7 @@ class RawCodec:
     name: str = "raw"
     wire_id: int = RAW_ID
 
-    def train(self, indices: NDArray[np.uint8], levels: int) -> bytes:
+    def train(self, indices: NDArray[np.uint8], levels: int, rates: int = 1) -> bytes:
         """See `Codec.train`: there are no tables."""
         return b""
 

@@ -37,8 +37,10 @@ class Codec(Protocol):
         """Byte 18 of a request datagram."""
         ...
 
-    def train(self, indices: NDArray[np.uint8], levels: int) -> bytes:
-        """Return the codec's tables for uint8 [N, rows, columns, channels] training indices.
+    def train(self, indices: NDArray[np.uint8], levels: int, rates: int = 1) -> bytes:
+        """Return the codec's tables for training indices, uint8 [N, rows, columns, channels].
+
+        Where a network has several rates, those of the further ones follow along the last axis.
 
         They are canonical: the same indices give the same bytes, which are part of the model's
         identity. Empty if the codec has no tables.
@@ -51,8 +53,9 @@ class Codec(Protocol):
         """Encode uint8 [n] symbols of one inference, from its first on, into fragments.
 
         Each has at most `capacity` bytes. The fragments end at the same symbols and hold the same
-        bytes as those of the C++ encoder. Raises `ValueError` for levels outside 2..255, a symbol
-        that is not below `levels`, a capacity that holds no symbol, or tables that do not fit.
+        bytes as those of the C++ encoder. `tables` are those of the rate
+        (`serve.tables_at`). Raises `ValueError` for levels outside 2..255, a symbol that is not
+        below `levels`, a capacity that holds no symbol, or tables that do not fit.
         """
         ...
 

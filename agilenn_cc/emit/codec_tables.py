@@ -23,6 +23,7 @@ def emit_codec_tables(tables: bytes) -> bytes:
     """Return the header for `ContextModel.to_bytes`; raises `ValueError` for other bytes."""
     model = parse_tables(tables)
     groups = model.groups_per_row
+    rates_note = "  // each with a line of its own for every channel" if model.rates > 1 else ""
     text = f"""\
 // What training has counted: the tables of the codec `context`. Generated; docs/codecs.md.
 #pragma once
@@ -36,6 +37,7 @@ struct CodecTables {{
     static constexpr uint16_t kRows = {model.rows};
     static constexpr uint16_t kColumns = {model.columns};  // {groups} groups of up to 4
     static constexpr uint16_t kChannels = {model.channels};
+    static constexpr uint8_t kRates = {model.rates};{rates_note}
 
     struct OfChannel {{
         uint8_t ranks[kLevels];  // how many symbols are more frequent
@@ -46,7 +48,7 @@ struct CodecTables {{
         bool by_symbol;              // no patterns
     }};
     // clang-format off
-    static constexpr OfChannel kOfChannel[kChannels] = {{
+    static constexpr OfChannel kOfChannel[kRates * kChannels] = {{
 {_channels(model)}
     }};
     // Distribution, event: sum of the frequencies of the events 1 to this one, of 16384.
@@ -71,19 +73,20 @@ def _classes_member(model: ContextModel) -> str:
 
 
 def _channels(model: ContextModel) -> str:
-    by_class = (model.channels, CLASSES, CLASSES)
+    lines = model.rates * model.channels
+    by_class = (lines, CLASSES, CLASSES)
     columns = [
         model.ranks,
         *([model.classes] if model.levels > CLASSES else []),
         model.symbol_map.reshape(by_class),
-        model.pattern_map.reshape(model.channels, ZONES, -1),
+        model.pattern_map.reshape(lines, ZONES, -1),
     ]
     entries = (
         "{"
-        + " ".join(_initialiser(part[channel]) for part in columns)
-        + f" 0x{0x01010101 * int(model.symbols[channel, 0]):08X}, "
-        + ("true}," if model.by_symbol[channel] else "false},")
-        for channel in range(model.channels)
+        + " ".join(_initialiser(part[line]) for part in columns)
+        + f" 0x{0x01010101 * int(model.symbols[line, 0]):08X}, "
+        + ("true}," if model.by_symbol[line] else "false},")
+        for line in range(lines)
     )
     return "\n".join(line for entry in entries for line in _wrapped(entry))
 

@@ -27,8 +27,9 @@ def indices_of(graph: Graph, images: npt.NDArray[np.uint8], rate: int = 0) -> np
 
 
 def indices_of_all_rates(graph: Graph, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Return what one set of tables is trained on, as `indices_of`: each rate counts as much."""
-    return np.concatenate([indices_of(graph, images, rate) for rate in range(graph.rates)])
+    """Return what tables are trained on: `indices_of` each rate, side by side as channels."""
+    found = [indices_of(graph, images, rate) for rate in range(graph.rates)]
+    return np.concatenate(found, axis=-1)
 
 
 def trained_tables(
@@ -44,7 +45,7 @@ def trained_tables(
 
     def produce(folder: Path) -> None:
         indices = indices_of_all_rates(model.graph, data.value.train.images[:TABLE_IMAGES])
-        (folder / _FILE).write_bytes(codec.train(indices, levels))
+        (folder / _FILE).write_bytes(codec.train(indices, levels, model.graph.rates))
 
     key = digest(
         {"quantise": quantise_key, "codec": codec.name, "code": digest_rooms("codec", "serve")}
@@ -56,4 +57,4 @@ def trained_tables(
 def untrained_tables(spec: Spec, graph: Graph, images: npt.NDArray[np.uint8]) -> bytes:
     """Return tables of the right shape for a network that is not trained."""
     indices = indices_of_all_rates(graph, images)
-    return get_codec(spec.payload.codec).train(indices, spec.payload.levels)
+    return get_codec(spec.payload.codec).train(indices, spec.payload.levels, graph.rates)

@@ -14,6 +14,7 @@ from agilenn_cc.ir import reference
 from agilenn_cc.pipeline.payload import symbols_of
 from agilenn_cc.quantise import QuantisedModel
 from agilenn_cc.quantise.evaluate import Remote
+from agilenn_cc.serve.context_model import tables_at
 from agilenn_cc.spec import Spec
 
 LOSS = 0.1
@@ -44,7 +45,7 @@ def accuracy_with_losses(
     for start in range(0, len(split.images), _BATCH):
         tensors = reference.run(model.graph, split.images[start : start + _BATCH], rate)
         indices = tensors["indices"]
-        lost = _lost_symbols(spec, indices, codec_tables, loss, random)
+        lost = _lost_symbols(spec, indices, tables_at(codec_tables, rate), loss, random)
         arrived = np.where(lost, np.asarray(modal_levels, np.uint8), indices)
         heard = ~lost.all(axis=(1, 2, 3))
         kind = model.graph.tensors["logits"]

@@ -16,6 +16,7 @@ from agilenn_cc.pipeline.codec_tables import trained_tables
 from agilenn_cc.pipeline.inputs import LazyDataset
 from agilenn_cc.pipeline.learned import Learned
 from agilenn_cc.report.schema import Payload, Rate
+from agilenn_cc.serve.context_model import tables_at
 from agilenn_cc.spec import Spec
 
 _COMPARED = ("context", "lzw-variable", "lzw", "raw")  # the built-in codecs
@@ -38,14 +39,16 @@ def measure_payload(
     indices: npt.NDArray[np.uint8],
     codec_tables: bytes = b"",
     compared: Mapping[str, float] | None = None,
+    rate: int = 0,
 ) -> Payload:
-    """Encode the indices uint8 [N, H, W, C] of N images; bytes exclude datagram headers.
+    """Encode the indices uint8 [N, H, W, C] of N images at a rate; without datagram headers.
 
     `compared` is what `compare_codecs` found for them.
     """
     codec, levels = get_codec(spec.payload.codec), spec.payload.levels
     runs = symbols_of(indices)
-    coded = [codec.encode(run, levels, spec.payload.fragment, codec_tables) for run in runs]
+    tables = tables_at(codec_tables, rate)
+    coded = [codec.encode(run, levels, spec.payload.fragment, tables) for run in runs]
     sizes = [sum(len(data) for data, _count in fragments) for fragments in coded]
     return Payload(
         codec=codec.name,
@@ -76,7 +79,7 @@ def compare_codecs(
             learned.test_indices,
             len(learned.model.levels),
             spec.payload.fragment,
-            {name: tables(name) for name in _COMPARED},
+            {name: tables_at(tables(name), 0) for name in _COMPARED},
         )
         (folder / _FILE).write_text(json.dumps(sizes))
 
@@ -118,8 +121,9 @@ def measure_rates(spec: Spec, learned: Learned) -> tuple[Rate, ...]:
     if not learned.coarser:
         return ()
     rates = []
-    for rate in learned.rates:
-        payload = measure_payload(spec, rate.test_indices, learned.codec_tables)
+    for number, rate in enumerate(learned.rates):
+        tables = learned.codec_tables
+        payload = measure_payload(spec, rate.test_indices, tables, rate=number)
         rates.append(
             Rate(
                 factor=rate.factor,

@@ -27,6 +27,7 @@ from agilenn_cc.pipeline.lost_fragments import accuracy_with_losses
 from agilenn_cc.pipeline.payload import measure_payload, symbols_of
 from agilenn_cc.pipeline.reporting import untrained_report
 from agilenn_cc.report.schema import Report
+from agilenn_cc.serve.context_model import tables_at
 from agilenn_cc.spec import Spec
 from agilenn_cc.targets import Target
 
@@ -130,6 +131,12 @@ def _rates(
         test, examples = data.value.test, data.value.train.images[:TABLE_IMAGES]
         coded = Split(test.images[:CODED_IMAGES], test.labels[:CODED_IMAGES])
         trained_on = indices_of_all_rates(learned.model.graph, examples)
+        tables = {
+            name: get_codec(name).train(
+                trained_on, len(learned.model.levels), learned.model.graph.rates
+            )
+            for name in codecs
+        }
         found = []
         for rate, factor in enumerate(learned.model.rates):
             answers = quantise.answer(learned.model, remote, test.images, rate)
@@ -152,9 +159,12 @@ def _rates(
                     float(right[: len(coded.images)].mean()) - with_losses,
                     {
                         name: _mean_bytes(
-                            name, learned, answers.indices[: len(coded.images)], trained_on
+                            name,
+                            learned,
+                            answers.indices[: len(coded.images)],
+                            tables_at(own, rate),
                         )
-                        for name in codecs
+                        for name, own in tables.items()
                     },
                 )
             )
@@ -178,11 +188,10 @@ def _mean_bytes(
     name: str,
     learned: Learned,
     indices: npt.NDArray[np.uint8],
-    trained_on: npt.NDArray[np.uint8],
+    tables: bytes,
 ) -> float:
-    """Return the coded bytes an image, under tables from training images alone."""
+    """Return the coded bytes an image, under tables of the images' rate."""
     codec, levels = get_codec(name), len(learned.model.levels)
-    tables = codec.train(trained_on, levels)
     sizes = [
         sum(len(part.payload) for part in codec.encode(run, levels, _CAPACITY, tables))
         for run in symbols_of(indices)

@@ -51,10 +51,12 @@ class Plan(NamedTuple):
     classes: list[list[int]]
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=32)
 def plan_of(tables: bytes) -> tuple[ContextModel, Plan]:
-    """Return a model and its plan."""
+    """Return a model of one rate and its plan."""
     model = parse_tables(tables)
+    if model.rates != 1:
+        raise ValueError(f"context tables of {model.rates} rates: take those of one (`tables_at`)")
     return model, Plan(
         by_symbol=model.by_symbol.tolist(),
         pattern_map=model.pattern_map.reshape(-1).tolist(),

@@ -9,7 +9,7 @@ Everything is coded under a distribution that depends on what lies left and abov
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -46,21 +46,22 @@ GROUP_BYTES = 10
 
 CLOSING_BYTES = 2
 
-_HEADER = struct.Struct("<4sHHHBBBB")
-_MAGIC = b"CTX2"
+_HEADER = struct.Struct("<4sHHHBBBBB")
+_MAGIC = b"CTX3"
 
 
 @dataclass(frozen=True)
 class ContextModel:
     """What both sides must agree on; arrays are read-only.
 
-    `rows`, `columns`, `channels`: shape of what is sent. `symbols` uint8 [channels, levels]: the
-    symbol of each rank, rank 0 is the modal level. `classes` uint8 [channels, levels]: the class of
-    each symbol, 0 for the modal level alone. `by_symbol` bool [channels]: which channels have no
-    patterns. `pattern_map` uint8 [channels, 3, 3, 32]: zone of y, zone of x, context (2 x pattern
-    above + left) to a row of `pattern_starts`. `symbol_map` uint8 [channels, 64]: context (8 x
-    class to the left + class above) to a row of `symbol_starts` or, in channels with patterns, of
-    `rank_starts`.
+    `rows`, `columns`, `channels`: shape of what is sent at each of `rates` rates. A channel has a
+    line at each rate, those of the first rate first. `symbols` uint8 [lines, levels]: the symbol of
+    each rank, rank 0 is the modal level. `classes` uint8 [lines, levels]: the class of each symbol,
+    0 for the modal level alone. `by_symbol` bool [lines]: which lines have no patterns.
+    `pattern_map` uint8 [lines, 3, 3, 32]: zone of y, zone of x, context (2 x pattern above + left)
+    to a row of `pattern_starts`. `symbol_map` uint8 [lines, 64]: context (8 x class to the left +
+    class above) to a row of `symbol_starts` or, in lines with patterns, of `rank_starts`. All lines
+    share the distributions.
 
     A distribution over A patterns or ranks is kept as uint16 [A]: entry k is the sum of the
     frequencies of the events 1 to k. So event k, if it is not 0, begins at entry k - 1, and event 0
@@ -79,6 +80,7 @@ class ContextModel:
     pattern_starts: NDArray[np.uint16]
     symbol_starts: NDArray[np.uint16]
     rank_starts: NDArray[np.uint16]
+    rates: int = 1
 
     def __post_init__(self) -> None:
         for name, problem in self._problems():
@@ -99,8 +101,28 @@ class ContextModel:
 
     @property
     def ranks(self) -> NDArray[np.uint8]:
-        """Uint8 [channels, levels]: the rank of each symbol."""
+        """Uint8 [lines, levels]: the rank of each symbol."""
         return np.argsort(self.symbols, axis=1).astype(np.uint8)
+
+    def at(self, rate: int) -> ContextModel:
+        """Return the tables of one rate alone; those of a single rate stand for all rates."""
+        if self.rates == 1:
+            return self
+        if not 0 <= rate < self.rates:
+            raise ValueError(f"context tables of {self.rates} rates have no rate {rate}")
+        lines = slice(rate * self.channels, (rate + 1) * self.channels)
+        symbols, classes, by_symbol, pattern_map, symbol_map = (
+            array[lines].copy() for array in self._maps()
+        )
+        return replace(
+            self,
+            rates=1,
+            symbols=symbols,
+            classes=classes,
+            by_symbol=by_symbol,
+            pattern_map=pattern_map,
+            symbol_map=symbol_map,
+        )
 
     def to_bytes(self) -> bytes:
         """Return the canonical form: equal models give equal bytes."""
@@ -109,6 +131,7 @@ class ContextModel:
             self.rows,
             self.columns,
             self.channels,
+            self.rates,
             self.levels,
             *(len(starts) - 1 for starts in self._distributions()),
         )
@@ -127,18 +150,18 @@ class ContextModel:
         return (self.pattern_starts, self.symbol_starts, self.rank_starts)
 
     def _problems(self) -> list[tuple[str, bool]]:
-        levels = self.symbols.shape[-1]
+        levels, lines = self.symbols.shape[-1], self.rates * self.channels
         shapes = (
-            self.symbols.shape == self.classes.shape == (self.channels, levels)
-            and self.pattern_map.shape == (self.channels, ZONES, ZONES, PATTERN_CONTEXTS)
-            and self.symbol_map.shape == (self.channels, SYMBOL_CONTEXTS)
-            and self.by_symbol.shape == (self.channels,)
+            self.symbols.shape == self.classes.shape == (lines, levels)
+            and self.pattern_map.shape == (lines, ZONES, ZONES, PATTERN_CONTEXTS)
+            and self.symbol_map.shape == (lines, SYMBOL_CONTEXTS)
+            and self.by_symbol.shape == (lines,)
             and self.pattern_starts.shape[1:] == (PATTERNS,)
             and self.symbol_starts.shape[1:] == (levels,)
             and self.rank_starts.shape[1:] == (levels - 1,)
             and min(len(starts) for starts in self._distributions()) >= 1
         )
-        if not shapes or min(self.rows, self.columns, self.channels) < 1:
+        if not shapes or min(self.rows, self.columns, self.channels, self.rates) < 1:
             return [("the shapes contradict each other", True)]
         ranked = bool((np.sort(self.symbols, axis=1) == np.arange(levels)).all())
         return [
@@ -184,7 +207,7 @@ def parse_tables(tables: bytes) -> ContextModel:
     """Read `ContextModel.to_bytes`; raises `ValueError` if these are no such tables."""
     if len(tables) < _HEADER.size:
         raise ValueError("the context tables are too short")
-    magic, rows, columns, channels, levels, *clusters = _HEADER.unpack_from(tables)
+    magic, rows, columns, channels, rates, levels, *clusters = _HEADER.unpack_from(tables)
     if magic != _MAGIC:
         raise ValueError("these are no context tables")
     offset = _HEADER.size
@@ -199,15 +222,17 @@ def parse_tables(tables: bytes) -> ContextModel:
         offset = end
         return np.array(array)
 
+    lines = rates * channels
     model = ContextModel(
         rows=rows,
         columns=columns,
         channels=channels,
-        symbols=take("u1", channels, levels),
-        classes=take("u1", channels, levels),
-        by_symbol=take("?", channels).astype(bool),
-        pattern_map=take("u1", channels, ZONES, ZONES, PATTERN_CONTEXTS),
-        symbol_map=take("u1", channels, SYMBOL_CONTEXTS),
+        rates=rates,
+        symbols=take("u1", lines, levels),
+        classes=take("u1", lines, levels),
+        by_symbol=take("?", lines).astype(bool),
+        pattern_map=take("u1", lines, ZONES, ZONES, PATTERN_CONTEXTS),
+        symbol_map=take("u1", lines, SYMBOL_CONTEXTS),
         pattern_starts=take("<u2", clusters[0] + 1, PATTERNS).astype(np.uint16),
         symbol_starts=take("<u2", clusters[1] + 1, levels).astype(np.uint16),
         rank_starts=take("<u2", clusters[2] + 1, max(0, levels - 1)).astype(np.uint16),
@@ -215,6 +240,12 @@ def parse_tables(tables: bytes) -> ContextModel:
     if offset != len(tables):
         raise ValueError("the context tables are too long")
     return model
+
+
+@lru_cache(maxsize=64)
+def tables_at(tables: bytes, rate: int) -> bytes:
+    """Return the tables of one rate out of those of all; no tables stay none."""
+    return parse_tables(tables).at(rate).to_bytes() if tables else tables
 
 
 def zone(position: int, count: int) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .context_model import parse_tables
+from .context_model import parse_tables, tables_at
 from .decoders import CONTEXT_ID, LZW_ID, LZW_VARIABLE_ID, RAW_ID, fragment_decoder
 from .errors import ServeError
 
@@ -92,7 +92,7 @@ class ServerMeta:
             rate.check(len(self.levels), self.channels)
         demand(1 <= len(self.classes) <= 714, "an answer holds 1 to 714 classes")
         demand(self.codec in CODEC_IDS, f"unknown codec '{self.codec}'")
-        fragment_decoder(self.codec_id, len(self.levels), self.codec_tables)
+        fragment_decoder(self.codec_id, len(self.levels), tables_at(self.codec_tables, 0))
         demand(self._tables_fit(), "the codec's tables belong to features of another shape")
         demand(0 <= self.port <= 65535, "port must be 0 to 65535")
         demand(self.gap_ms > 0, "gap_ms must be positive")
@@ -101,10 +101,9 @@ class ServerMeta:
         if not self.codec_tables:
             return True
         model = parse_tables(self.codec_tables)
-        return (model.rows, model.columns, model.channels) == (
-            self.rows,
-            self.columns,
-            self.channels,
+        shape = (self.rows, self.columns, self.channels)
+        return (model.rows, model.columns, model.channels) == shape and (
+            model.rates in (1, len(self.rates))
         )
 
     @property

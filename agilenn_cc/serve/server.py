@@ -15,6 +15,7 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
+from .context_model import tables_at
 from .decoders import fragment_decoder
 from .errors import CorruptDatagramError, DecodeError, ProtocolError, ServeError
 from .metadata import ServerMeta
@@ -90,7 +91,10 @@ class Server:
         limits = replace(
             limits or Limits(), gap_s=gap_ms / 1000, reorder_s=options.reorder_ms / 1000
         )
-        self._decode = fragment_decoder(meta.codec_id, len(meta.levels), meta.codec_tables)
+        self._decoders = [
+            fragment_decoder(meta.codec_id, len(meta.levels), tables_at(meta.codec_tables, rate))
+            for rate in range(len(meta.rates))
+        ]
         self._sessions = SessionTable(meta, limits)
         self._counts: Counter[str] = Counter(dict.fromkeys(EVENTS, 0))
         self._stopping = False
@@ -203,7 +207,8 @@ class Server:
             return self._refuse(address, datagram, RefusalReason.RATE, text)
         try:
             check_request(datagram, data, self.meta.symbol_count)
-            symbols = self._decode(datagram.payload, header.symbol_count, header.first_symbol)
+            decode = self._decoders[header.rate]
+            symbols = decode(datagram.payload, header.symbol_count, header.first_symbol)
         except (ProtocolError, DecodeError) as error:
             return self._refuse(address, datagram, RefusalReason.MALFORMED, str(error))
         reply = self._sessions.accept(address, datagram, symbols, time.monotonic())

@@ -15,7 +15,7 @@ from agilenn_cc.codec import Codec, get_codec
 from agilenn_cc.codec.context import CONTEXT
 from agilenn_cc.codec.lzw import LZW
 from agilenn_cc.serve import DecodeError, ServerMeta, load_module
-from agilenn_cc.serve.context_model import parse_tables
+from agilenn_cc.serve.context_model import parse_tables, tables_at
 from agilenn_cc.serve.decoders import fragment_decoder
 from agilenn_cc.serve.metadata import to_json
 
@@ -292,6 +292,33 @@ def test_bad_arguments():
         CONTEXT.train(np.zeros((0, 3, 3, 1), np.uint8), 8)
     with pytest.raises(ValueError, match="levels"):
         CONTEXT.train(np.full((1, 3, 3, 1), 8, np.uint8), 8)
+
+
+def test_rates_are_coded_by_what_each_of_them_does():
+    random = np.random.default_rng(3)
+    fine = random.integers(0, 8, (300, 4, 4, 3)).astype(np.uint8)
+    coarse = np.where(random.random(fine.shape) < 0.9, 3, fine).astype(np.uint8)
+    both = CONTEXT.train(np.concatenate([fine, coarse], axis=-1), 8, 2)
+    shared = CONTEXT.train(np.concatenate([fine, coarse]), 8)
+    assert tables_at(shared, 1) == shared, "tables of one rate stand for all"
+    assert tables_at(b"", 1) == b""
+    for rate, indices in enumerate((fine, coarse)):
+        tables = tables_at(both, rate)
+        sizes = {}
+        for name, used in (("own", tables), ("shared", shared)):
+            runs = indices.transpose(0, 1, 3, 2).reshape(len(indices), -1)
+            parts = [CONTEXT.encode(run, 8, 1400, used) for run in runs]
+            sizes[name] = sum(len(part.payload) for (part,) in parts)
+            for run, (part,) in zip(runs, parts, strict=True):
+                found = CONTEXT.decode(part.payload, part.symbol_count, 8, tables=used)
+                np.testing.assert_array_equal(found, run)
+        assert sizes["own"] < sizes["shared"]
+    with pytest.raises(ValueError, match="2 rates"):
+        CONTEXT.encode(fine[0].reshape(-1), 8, 1400, both)
+    with pytest.raises(ValueError, match="no rate 2"):
+        tables_at(both, 2)
+    with pytest.raises(ValueError, match="2 rates"):
+        CONTEXT.train(fine, 8, 2)
 
 
 def server_meta(tables, **changes):

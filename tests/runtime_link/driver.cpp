@@ -113,12 +113,14 @@ static void add(
 }
 
 // Tables of the codec `context` that a command can change.
-template <uint8_t kLevelCount, uint16_t kRowCount, uint16_t kColumnCount, uint16_t kChannelCount>
+template <uint8_t kLevelCount, uint16_t kRowCount, uint16_t kColumnCount, uint16_t kChannelCount,
+          uint8_t kRateCount = 1>
 struct LoadedTables {
     static constexpr uint8_t kLevels = kLevelCount;
     static constexpr uint16_t kRows = kRowCount;
     static constexpr uint16_t kColumns = kColumnCount;
     static constexpr uint16_t kChannels = kChannelCount;
+    static constexpr uint8_t kRates = kRateCount;
     struct OfChannel {
         uint8_t ranks[kLevels];
         uint8_t classes[kLevels];
@@ -127,7 +129,7 @@ struct LoadedTables {
         uint32_t modal;
         bool by_symbol;
     };
-    static inline OfChannel kOfChannel[kChannels];
+    static inline OfChannel kOfChannel[kRates * kChannels];
     static inline uint16_t kPatternStarts[4][16];
     static inline uint16_t kRankStarts[4][kLevels - 1];
     static inline uint32_t kSymbols[4][kLevels];
@@ -157,7 +159,7 @@ static void load(const Bytes& bytes) {
 }
 
 // As `encode`, for a codec that takes whole rows and must know where a fragment begins.
-template <class Tables>
+template <class Tables, uint8_t kRate = 0>
 static std::string context(std::istringstream& in) {
     std::string tables, hex;
     uint16_t capacity = 0, run = 0;
@@ -169,7 +171,7 @@ static std::string context(std::istringstream& in) {
     size_t done = 0, pushed = 0;
     while (done < symbols.size()) {
         Bytes out(capacity);
-        encoder->begin(out.data(), capacity, static_cast<uint32_t>(done));
+        encoder->begin(out.data(), capacity, static_cast<uint32_t>(done), kRate);
         const size_t first = done;
         while (done < symbols.size()) {
             if (pushed == done) {
@@ -253,6 +255,8 @@ int main() {
     commands["context/8/5/3/2"] = context<LoadedTables<8, 5, 3, 2>>;
     commands["context/16/2/1/4"] = context<LoadedTables<16, 2, 1, 4>>;
     commands["context/255/2/14/2"] = context<LoadedTables<255, 2, 14, 2>>;
+    commands["context/8/3/8/5/rate-0-of-3"] = context<LoadedTables<8, 3, 8, 5, 3>, 0>;
+    commands["context/8/3/8/5/rate-2-of-3"] = context<LoadedTables<8, 3, 8, 5, 3>, 2>;
     commands["context/8/70/31/32"] = context<LoadedTables<8, 70, 31, 32>>;
     commands["answer"] = answer;
     commands["combine"] = combine;

@@ -1,6 +1,7 @@
 """The device's context encoder against the Python side, byte for byte."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from agilenn_cc.codec import context
 from agilenn_cc.codec.context import CONTEXT
 from agilenn_cc.serve import protocol
-from agilenn_cc.serve.context_model import parse_tables
+from agilenn_cc.serve.context_model import parse_tables, tables_at
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "context.json").read_text())["cases"]
 
@@ -20,7 +21,7 @@ VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "context.json").re
 def loadable(model):
     """The tables as the driver wants them."""
     parts = []
-    for channel in range(model.channels):
+    for channel in range(model.rates * model.channels):
         symbols = model.symbols[channel]
         ranks = np.empty(model.levels, np.uint8)
         ranks[symbols] = np.arange(model.levels)
@@ -33,8 +34,9 @@ def loadable(model):
     return b"".join(np.ascontiguousarray(part).tobytes() for part in parts)
 
 
-def device_fragments(device, model, symbols, capacity, rows=1000):
+def device_fragments(device, model, symbols, capacity, rows=1000, rate=0):
     name = f"context/{model.levels}/{model.rows}/{model.columns}/{model.channels}"
+    name += f"/rate-{rate}-of-{model.rates}" if model.rates > 1 else ""
     run = min(rows * model.columns, 65_535 // model.columns * model.columns)
     words = device(name, loadable(model).hex(), capacity, run, symbols.tobytes().hex() or "-")
     return [(bytes.fromhex(word.split(":")[0]), int(word.split(":")[1])) for word in words]
@@ -55,6 +57,18 @@ def test_vectors(device, case):
     expected = [(bytes.fromhex(f["payload"]), f["symbols"]) for f in case["fragments"]]
     run = np.frombuffer(symbols, np.uint8)
     assert device_fragments(device, model, run, case["capacity"]) == expected
+
+
+@pytest.mark.parametrize("rate", [0, 2])
+def test_each_rate_has_its_own_lines(device, rate):
+    random = np.random.default_rng(12)
+    model = replace(random_model(random, 8, 3, 8, 15), channels=5, rates=3)
+    symbols = random_symbols(random, model.at(rate), 0.4)
+    expected = CONTEXT.encode(symbols, 8, 40, tables_at(model.to_bytes(), rate))
+    assert len(expected) > 1
+    assert device_fragments(device, model, symbols, 40, rate=rate) == expected
+    other = CONTEXT.encode(symbols, 8, 40, tables_at(model.to_bytes(), 1))
+    assert other != expected
 
 
 @pytest.mark.parametrize("share", [0, 1])

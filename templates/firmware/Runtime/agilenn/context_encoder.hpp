@@ -103,8 +103,8 @@ class RangeWriter {
     uint32_t range_ = 0;
 };
 
-// `Tables` (Generated/codec_tables.hpp) has kLevels, kRows, kColumns, kChannels and the arrays
-// that training filled. RAM: 4 bytes for each group of a feature row, and the coder's state.
+// `Tables` (Generated/codec_tables.hpp) has kLevels, kRows, kColumns, kChannels, kRates and the
+// arrays that training filled. RAM: 4 bytes for each group of a feature row, and the coder's state.
 template <class Tables, uint16_t kCapacity>
 class ContextEncoder {
     static constexpr uint16_t kGroup = 4;
@@ -126,13 +126,18 @@ class ContextEncoder {
 
     // Starts a fragment in `out` with symbol `first_symbol` of the inference; `capacity_bytes`
     // (12 to kCapacityBytes) bounds what `finish` returns. Everything before counts as modal.
-    void begin(uint8_t* out, uint16_t capacity_bytes, uint32_t first_symbol = 0) {
+    // `rate` says how the inference is quantised, where Tables has several.
+    void begin(uint8_t* out, uint16_t capacity_bytes, uint32_t first_symbol = 0, uint8_t rate = 0) {
         writer_.begin(out);
         latest_ = out + (capacity_bytes - kGroupBytes - kClosingBytes);
+        if constexpr (Tables::kRates > 1) {
+            channels_ = &Tables::kOfChannel[rate * Tables::kChannels];
+        }
         uint32_t* history = history_;
-        for (const OfChannel& tables : Tables::kOfChannel) {
+        const OfChannel* tables = channels();
+        for (uint32_t channel = 0; channel < Tables::kChannels; ++channel, ++tables) {
             for (uint32_t group = 0; group < kGroups; ++group) {
-                *history++ = tables.by_symbol ? 0 : zone(group, kGroups) * kContexts;
+                *history++ = tables->by_symbol ? 0 : zone(group, kGroups) * kContexts;
             }
         }
         left_ = 0;
@@ -151,7 +156,7 @@ class ContextEncoder {
         RangeWriter writer = writer_;
         uint32_t left = left_;
         uint32_t place = place_;
-        const OfChannel* tables = &Tables::kOfChannel[place / kGroups];
+        const OfChannel* tables = channels() + place / kGroups;
         uint32_t y = zone(row_, Tables::kRows);
         while (next != end && writer.position() <= latest) {
             uint32_t groups = (static_cast<uint32_t>(end - next) + kGroup - kShortest) / kGroup;
@@ -161,7 +166,7 @@ class ContextEncoder {
                        : put_groups(writer, next, end, tables, y, place, groups, left, latest);
             if (place == kPlaces) {
                 place = 0;
-                tables = Tables::kOfChannel;
+                tables = channels();
                 y = zone(++row_, Tables::kRows);
             }
         }
@@ -196,6 +201,14 @@ class ContextEncoder {
     }
 
     static constexpr uint32_t least(uint32_t a, uint32_t b) { return a < b ? a : b; }
+
+    // The first channel's tables at the rate of the inference.
+    const OfChannel* channels() const {
+        if constexpr (Tables::kRates > 1) {
+            return channels_;
+        }
+        return Tables::kOfChannel;
+    }
 
     // How many of `count` symbols from the group at hand on make whole groups.
     uint32_t whole_groups(uint32_t count) const {
@@ -359,6 +372,7 @@ class ContextEncoder {
     }
 
     RangeWriter writer_;
+    const OfChannel* channels_ = Tables::kOfChannel;  // at the rate of the inference
     const uint8_t* latest_ = nullptr;  // a group begins if the next byte goes here or before
     uint32_t left_ = 0;                // the group before, as in `history_`, or the class of the
                                        // symbol before; 0 in front of a row

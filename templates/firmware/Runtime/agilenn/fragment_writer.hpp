@@ -9,8 +9,8 @@ namespace agilenn {
 
 // `Encoder` is a codec (lzw_encoder.hpp, raw_encoder.hpp, context_encoder.hpp); `kSymbolCount`
 // symbols make an inference, whose answer has `kClasses` logits and which has one of `kRates`
-// rates. Coded bytes are written in place
-// behind the header of a buffer that the caller lends, so nothing is copied.
+// rates. Coded bytes are written in place behind the header of a buffer that the caller lends, so
+// nothing is copied.
 template <class Encoder, uint32_t kSymbolCount, uint16_t kClasses, uint8_t kRates = 1>
 class FragmentWriter {
     static_assert(kHeaderBytes + Encoder::kCapacityBytes <= kMaxDatagramBytes,
@@ -86,7 +86,8 @@ class FragmentWriter {
 
     void begin_fragment() {
         symbol_count_ = 0;
-        encoder_.begin(buffer_ + kHeaderBytes, Encoder::kCapacityBytes, first_symbol_);
+        uint8_t* const payload = buffer_ + kHeaderBytes;
+        encoder_.begin(payload, Encoder::kCapacityBytes, first_symbol_, id_.rate);
     }
 
     uint8_t flags(bool last) const {

@@ -87,7 +87,8 @@ class BasicLzwEncoder {
 
     // Starts a fragment in `out`; `capacity_bytes` (2 to kCapacityBytes) bounds what `finish`
     // returns.
-    void begin(uint8_t* out, uint16_t capacity_bytes, uint32_t /*first_symbol*/ = 0) {
+    void begin(uint8_t* out, uint16_t capacity_bytes, uint32_t /*first_symbol*/ = 0,
+               uint8_t /*rate*/ = 0) {
         state_ = State{};
         state_.writer.begin(out);
         state_.bits_left = static_cast<int32_t>(capacity_bytes * 8U) - state_.width.bits();

@@ -27,7 +27,8 @@ class RawEncoder {
     static constexpr uint16_t kLeastSymbols = kCapacity * 8U / symbol_bits();
 
     // Starts a fragment of at most `capacity_bytes` (1 to kCapacityBytes) in `out`.
-    void begin(uint8_t* out, uint16_t capacity_bytes, uint32_t /*first_symbol*/ = 0) {
+    void begin(uint8_t* out, uint16_t capacity_bytes, uint32_t /*first_symbol*/ = 0,
+               uint8_t /*rate*/ = 0) {
         writer_.begin(out);
         symbols_left_ = static_cast<uint16_t>(capacity_bytes * 8U / symbol_bits());
     }
