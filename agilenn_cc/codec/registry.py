@@ -53,9 +53,9 @@ class Codec(Protocol):
         """Encode uint8 [n] symbols of one inference, from its first on, into fragments.
 
         Each has at most `capacity` bytes. The fragments end at the same symbols and hold the same
-        bytes as those of the C++ encoder. `tables` are those of the rate
-        (`serve.tables_at`). Raises `ValueError` for levels outside 2..255, a symbol that is not
-        below `levels`, a capacity that holds no symbol, or tables that do not fit.
+        bytes as those of the C++ encoder. `tables` are those of one rate
+        (`context_model.tables_at`). Raises `ValueError` for levels outside 2..255, a symbol that
+        is not below `levels`, a capacity that holds no symbol, or tables that do not fit.
         """
         ...
 

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from agilenn_cc.learn.quantiser import cell_means
+
 OUTER = 2
 """Levels at each end that move."""
 ITERATIONS = 3
@@ -26,15 +28,10 @@ def refit_outer_levels(
     Level number `zero` and all between the outer ones stay. A level that stands for nothing stays.
     """
     count = levels.size
-    ends = {*range(min(OUTER, zero)), *range(max(count - OUTER, zero + 1), count)}
+    ends = [*range(min(OUTER, zero)), *range(max(count - OUTER, zero + 1), count)]
     flat, moved = np.asarray(values, np.float64).ravel(), levels.astype(np.float64)
     for _ in range(ITERATIONS):
-        cell = np.searchsorted((moved[1:] + moved[:-1]) / 2, flat)
-        sizes = np.bincount(cell, minlength=count)
-        sums = np.bincount(cell, weights=flat, minlength=count)
-        for index in ends:
-            if sizes[index]:
-                moved[index] = sums[index] / sizes[index]
+        moved[ends] = cell_means(moved, flat)[ends]
     return moved.astype(np.float32)
 
 

@@ -105,14 +105,23 @@ def initial_levels(
         [_quantiles(negative, zero), [0.0], _quantiles(positive, count - 1 - zero)]
     )
     for _ in range(iterations):
-        edges = (levels[1:] + levels[:-1]) / 2
-        cell = np.searchsorted(edges, flat)
-        sums = np.bincount(cell, weights=flat, minlength=count)
-        sizes = np.bincount(cell, minlength=count)
-        moved = np.where(sizes > 0, sums / np.maximum(sizes, 1), levels)
+        moved = cell_means(levels, flat)
         moved[zero] = 0.0
         levels = np.sort(moved)
     return spread(levels, zero=zero).astype(np.float32)
+
+
+def cell_means(
+    levels: npt.NDArray[np.float64], values: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Return the mean of the `values` [n] nearest to each of the ascending `levels` [L].
+
+    It is a step of Lloyd's algorithm (1982). A level that stands for nothing stays.
+    """
+    cell = np.searchsorted((levels[1:] + levels[:-1]) / 2, values)
+    sums = np.bincount(cell, weights=values, minlength=levels.size)
+    sizes = np.bincount(cell, minlength=levels.size)
+    return np.where(sizes > 0, sums / np.maximum(sizes, 1), levels)
 
 
 def _quantiles(values: npt.NDArray[np.float64], count: int) -> npt.NDArray[np.float64]:

@@ -219,11 +219,13 @@ class _Training:
         sent = split.features(images)[..., split.top :] / split.rates[0]
         refitted = spread(refit_outer_levels(split.levels, sent, zero), zero=zero)
 
+        validation = self._dataset.validation
+        features = split.features(validation.images)
+
         def score(levels: npt.NDArray[np.float32]) -> float:
-            _, figures = rate_figures(
-                replace(split, levels=levels), self._dataset.validation, images
-            )
-            return float(np.mean([found.accuracy for found in figures]))
+            moved = replace(split, levels=levels)
+            answers = [moved.answer(features, rate).combined for rate in range(len(moved.rates))]
+            return float(np.mean([(a.argmax(axis=1) == validation.labels).mean() for a in answers]))
 
         self._networks.levels.assign(
             better_levels(split.levels, refitted.astype(np.float32), score)

@@ -67,19 +67,13 @@ def compare_codecs(
 ) -> dict[str, float]:
     """Return the mean coded bytes of the same test indices under each built-in codec; cached."""
 
-    def tables(name: str) -> bytes:
-        if name == spec.payload.codec:
-            return learned.codec_tables
-        if name == _TRAINED:
-            return trained_tables(spec, data, learned.model, learned.key, cache, name)
-        return b""
-
     def produce(folder: Path) -> None:
+        tables = {name: tables_of(name, spec, data, learned, cache) for name in _COMPARED}
         sizes = mean_bytes(
             learned.test_indices,
             len(learned.model.levels),
             spec.payload.fragment,
-            {name: tables_at(tables(name), 0) for name in _COMPARED},
+            {name: tables_at(own, 0) for name, own in tables.items()},
         )
         (folder / _FILE).write_text(json.dumps(sizes))
 
@@ -93,6 +87,15 @@ def compare_codecs(
     folder, _cached = cache.get("codecs-compared", key, produce)
     sizes: dict[str, float] = json.loads((folder / _FILE).read_text())
     return sizes
+
+
+def tables_of(name: str, spec: Spec, data: LazyDataset, learned: Learned, cache: Cache) -> bytes:
+    """Return the tables of a built-in codec for all rates of a trained split; cached."""
+    if name == spec.payload.codec:
+        return learned.codec_tables
+    if name == _TRAINED:
+        return trained_tables(spec, data, learned.model, learned.key, cache, name)
+    return b""
 
 
 def mean_bytes(

@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from agilenn_cc.cache import Cache, digest, digest_rooms
-from agilenn_cc.codec import get_codec
 from agilenn_cc.data import Split
 from agilenn_cc.learn import history
 from agilenn_cc.learn.history import History
 from agilenn_cc.learn.options import TrainingOptions
 from agilenn_cc.pipeline.analysis import count_instructions
-from agilenn_cc.pipeline.codec_tables import TABLE_IMAGES, indices_of_all_rates
 from agilenn_cc.pipeline.device import CompileOptions, compile_device, emit_firmware, link_firmware
 from agilenn_cc.pipeline.events import Listener
 from agilenn_cc.pipeline.inputs import LazyDataset
 from agilenn_cc.pipeline.learned import Learned, quantise_split, train_split
 from agilenn_cc.pipeline.lost_fragments import accuracy_with_losses
-from agilenn_cc.pipeline.payload import measure_payload, symbols_of
+from agilenn_cc.pipeline.payload import mean_bytes, measure_payload, tables_of
 from agilenn_cc.pipeline.reporting import untrained_report
 from agilenn_cc.report.schema import Report
 from agilenn_cc.serve.context_model import tables_at
@@ -101,7 +96,6 @@ def run_point(
     cache: Cache,
     notify: Listener,
     *,
-    codecs: Sequence[str] = CODECS,
     target: Target | None = None,
     options: TrainingOptions | None = None,
 ) -> Point:
@@ -116,27 +110,19 @@ def run_point(
     data = LazyDataset(spec, notify)
     folder, key = train_split(spec, data, cache, notify, options)
     learned = quantise_split(spec, data, folder, key, cache, notify)
-    rates = _rates(spec, learned, data, tuple(codecs), cache)
+    rates = _rates(spec, learned, data, cache)
     report = None if target is None else _firmware_report(spec, learned, target, cache)
     return Point(spec, learned, rates, report)
 
 
-def _rates(
-    spec: Spec, learned: Learned, data: LazyDataset, codecs: tuple[str, ...], cache: Cache
-) -> tuple[RatePoint, ...]:
+def _rates(spec: Spec, learned: Learned, data: LazyDataset, cache: Cache) -> tuple[RatePoint, ...]:
     from agilenn_cc import learn, quantise
 
     def produce(folder: Path) -> None:
         remote = learn.load(learned.split_directory).remote
-        test, examples = data.value.test, data.value.train.images[:TABLE_IMAGES]
+        test = data.value.test
         coded = Split(test.images[:CODED_IMAGES], test.labels[:CODED_IMAGES])
-        trained_on = indices_of_all_rates(learned.model.graph, examples)
-        tables = {
-            name: get_codec(name).train(
-                trained_on, len(learned.model.levels), learned.model.graph.rates
-            )
-            for name in codecs
-        }
+        tables = {name: tables_of(name, spec, data, learned, cache) for name in CODECS}
         found = []
         for rate, factor in enumerate(learned.model.rates):
             answers = quantise.answer(learned.model, remote, test.images, rate)
@@ -157,15 +143,12 @@ def _rates(
                     float((answers.local == test.labels).mean()),
                     float((answers.remote == test.labels).mean()),
                     float(right[: len(coded.images)].mean()) - with_losses,
-                    {
-                        name: _mean_bytes(
-                            name,
-                            learned,
-                            answers.indices[: len(coded.images)],
-                            tables_at(own, rate),
-                        )
-                        for name, own in tables.items()
-                    },
+                    mean_bytes(
+                        answers.indices[: len(coded.images)],
+                        len(learned.model.levels),
+                        _CAPACITY,
+                        {name: tables_at(own, rate) for name, own in tables.items()},
+                    ),
                 )
             )
         (folder / _FILE).write_text(json.dumps([asdict(point) for point in found]))
@@ -173,7 +156,7 @@ def _rates(
     key = digest(
         {
             "quantise": learned.key,
-            "codecs": list(codecs),
+            "codecs": list(CODECS),
             "payload": spec.canonical()["payload"],
             "code": digest_rooms(
                 "codec", "serve", "pipeline/points.py", "pipeline/lost_fragments.py"
@@ -182,21 +165,6 @@ def _rates(
     )
     folder, _cached = cache.get("points", key, produce)
     return tuple(RatePoint(**point) for point in json.loads((folder / _FILE).read_text()))
-
-
-def _mean_bytes(
-    name: str,
-    learned: Learned,
-    indices: npt.NDArray[np.uint8],
-    tables: bytes,
-) -> float:
-    """Return the coded bytes an image, under tables of the images' rate."""
-    codec, levels = get_codec(name), len(learned.model.levels)
-    sizes = [
-        sum(len(part.payload) for part in codec.encode(run, levels, _CAPACITY, tables))
-        for run in symbols_of(indices)
-    ]
-    return float(np.mean(sizes))
 
 
 _CAPACITY = 1400  # the largest `payload.fragment`
