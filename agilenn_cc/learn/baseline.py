@@ -11,8 +11,6 @@ from agilenn_cc.learn import attribution
 from agilenn_cc.learn.backend import Model, Tensor, tf
 from agilenn_cc.learn.split_model import normalise
 
-BASELINE_SAMPLES = 512
-"""Most training images that the mean feature is taken over."""
 _BATCH = 128
 
 

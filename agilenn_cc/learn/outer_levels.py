@@ -8,16 +8,42 @@ carry. Lloyd's algorithm (1982) on these levels alone moves each to the mean of 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from agilenn_cc.learn.quantiser import cell_means
+from agilenn_cc.data import Dataset
+from agilenn_cc.learn.quantiser import cell_means, spread, zero_index
+from agilenn_cc.learn.split_model import SplitModel
+from agilenn_cc.learn.subsets import CODE_SAMPLES, subset
 
 OUTER = 2
 """Levels at each end that move."""
 ITERATIONS = 3
+
+
+def refitted_levels(
+    split: SplitModel, rectified: bool, dataset: Dataset
+) -> npt.NDArray[np.float32]:
+    """Return the levels of `split` refitted to its features, or as they are where that is better.
+
+    Refitted to training images; what is better the validation split says, over all rates.
+    """
+    images, _labels = subset(dataset.train, CODE_SAMPLES)
+    zero = zero_index(rectified, len(split.levels))
+    sent = split.features(images)[..., split.top :] / split.rates[0]
+    refitted = spread(refit_outer_levels(split.levels, sent, zero), zero=zero)
+    validation = dataset.validation
+    features = split.features(validation.images)
+
+    def score(levels: npt.NDArray[np.float32]) -> float:
+        moved = replace(split, levels=levels)
+        answers = [moved.answer(features, rate).combined for rate in range(len(moved.rates))]
+        return float(np.mean([(a.argmax(axis=1) == validation.labels).mean() for a in answers]))
+
+    return better_levels(split.levels, refitted.astype(np.float32), score)
 
 
 def refit_outer_levels(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from agilenn_cc.data import Split
+from agilenn_cc.data import Dataset
 from agilenn_cc.errors import AgilennError, ExitCode
 from agilenn_cc.learn import losses
 from agilenn_cc.learn.audit import Auditor, Importance, accuracy
@@ -21,16 +21,16 @@ from agilenn_cc.learn.channel_selection import (
     select_channels,
 )
 from agilenn_cc.learn.importance_change import ChannelImportance
-from agilenn_cc.learn.joint import JointStep, SplitNetworks
+from agilenn_cc.learn.joint import JointStep
 from agilenn_cc.learn.judge import Judge
-from agilenn_cc.learn.networks import ends_rectified
 from agilenn_cc.learn.optimisers import Optimiser, apply_gradients
+from agilenn_cc.learn.parts import Parts
 from agilenn_cc.learn.principal_components import has_twins
 from agilenn_cc.learn.quantiser import initial_levels, sigma_at
 from agilenn_cc.learn.rate_figures import epoch_metrics, rate_figures
 from agilenn_cc.learn.reference import Reference
-from agilenn_cc.learn.split_model import SplitModel
 from agilenn_cc.learn.strategy import compile_step
+from agilenn_cc.learn.subsets import AUDIT_SAMPLES, CODE_SAMPLES, SELECTION_SAMPLES, subset
 from agilenn_cc.spec import Spec
 
 REFERENCE_LEARNING_RATE = 2e-3
@@ -40,13 +40,6 @@ HARD_FROM = 0.6
 """Part of the joint epochs after which the quantiser is hard forward, soft backward."""
 FROZEN_FROM = 0.75
 """Part after which the extractor's batch norm rests, so that training sees what inference sees."""
-SELECTION_SAMPLES = 5000
-"""Most training images that Algorithm 1 and the quantiser's first levels are computed from."""
-CODE_SAMPLES = 1000
-"""Most training images that the tables for the expected bytes are counted from."""
-AUDIT_SAMPLES = 1000
-"""Most validation images whose importance is measured after each epoch."""
-
 Batch = tuple[Tensor, Tensor]
 Metrics = Mapping[str, Tensor]
 
@@ -78,19 +71,10 @@ def never_scored(epoch: int, metrics: Mapping[str, float]) -> float | None:
     return None
 
 
-def subset(split: Split, limit: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """Return at most `limit` images and labels, evenly spread over the split."""
-    count = len(split.images)
-    if count <= limit:
-        return split.images, split.labels
-    chosen = np.linspace(0, count - 1, limit).astype(np.int64)
-    return split.images[chosen], split.labels[chosen]
-
-
-def reference_stage(
-    spec: Spec, reference: Reference, optimiser: Optimiser | None, validation: Split, test: Split
-) -> Stage:
+def reference_stage(parts: Parts, optimiser: Optimiser | None, dataset: Dataset) -> Stage:
     """Train the reference on the task itself; a user's reference comes trained: no epoch."""
+    spec, reference = parts.spec, parts.reference
+    validation, test = dataset.validation, dataset.test
     variables = reference.full.trainable_variables
 
     def run(images: Tensor, labels: Tensor) -> Metrics:
@@ -125,26 +109,26 @@ def prepares_extractor(spec: Spec) -> bool:
     return spec.training.preprocessing and not has_twins(spec)
 
 
+def feeding(parts: Parts) -> list[Tensor]:
+    """Return what the extractor stage moves: the adapter, and an extractor that it prepares."""
+    adapter = list(parts.reference.adapter.trainable_variables)
+    if not prepares_extractor(parts.spec):
+        return adapter
+    return [*parts.networks.extractor.trainable_variables, *adapter]
+
+
 def extractor_stage(
-    spec: Spec,
-    networks: SplitNetworks,
-    reference: Reference,
-    optimiser: Optimiser | None,
-    auditor: Auditor,
-    train: Split,
-    validation: Split,
-    epochs: int,
+    parts: Parts, optimiser: Optimiser | None, auditor: Auditor, dataset: Dataset, epochs: int
 ) -> Stage:
     """Teach the extractor and the adapter to feed the frozen reference, then apply Algorithm 1.
 
     Without `training.preprocessing` only the adapter learns, so that the reference can judge the
     features of an extractor whose weights are as drawn, and the channels stay where they are.
     """
+    spec, networks, reference = parts.spec, parts.networks, parts.reference
     extractor, adapter = networks.extractor, reference.adapter
     prepared = prepares_extractor(spec)
-    variables = [*adapter.trainable_variables]
-    if prepared:
-        variables = [*extractor.trainable_variables, *variables]
+    variables = feeding(parts)
 
     def run(images: Tensor, labels: Tensor) -> Metrics:
         with tf.GradientTape() as tape:
@@ -156,12 +140,12 @@ def extractor_stage(
     step = compile_step(run)
 
     def measure() -> dict[str, float]:
-        images, labels = validation.images, validation.labels
+        images, labels = dataset.validation.images, dataset.validation.labels
         joined = _Chain(extractor, reference)
         return {"accuracy_reference_on_features": accuracy(joined, images, labels)}
 
     def finish() -> dict[str, Any]:
-        images, labels = subset(train, SELECTION_SAMPLES)
+        images, labels = subset(dataset.train, SELECTION_SAMPLES)
         importance = auditor.importance(images, labels)
         top = spec.split.top
         selected = choose_top_channels(importance, top) if prepared else tuple(range(top))
@@ -183,10 +167,9 @@ def extractor_stage(
                 for i in range(0, min(len(images), 1024), 256)
             ]
         )
-        rectified = ends_rectified(spec.network.extractor)
-        levels = initial_levels(features[..., top:], spec.payload.levels, rectified)
+        levels = initial_levels(features[..., top:], spec.payload.levels, parts.rectified)
         networks.levels.assign(levels)
-        spanned = features.max() if rectified else levels[-1] - levels[0]
+        spanned = features.max() if parts.rectified else levels[-1] - levels[0]
         return {
             "selected_channels": list(selected),
             "importance_before": asdict(ChannelImportance.of(importance)),
@@ -244,32 +227,29 @@ def surrogate_figures(importance: Importance, top: int) -> dict[str, float]:
 
 
 def joint_stage(
-    spec: Spec,
-    networks: SplitNetworks,
-    reference: Reference,
+    parts: Parts,
     judge: Judge,
     optimiser: Optimiser | None,
     auditor: Auditor,
     surrogate: Auditor,
-    train: Split,
-    validation: Split,
+    dataset: Dataset,
     feature_range: Callable[[], float],
-    freeze: Callable[[], SplitModel],
 ) -> Stage:
     """Train everything together; a soft-to-hard quantiser hardens on the way.
 
     After each epoch the importance is audited in full (`auditor`), and beside it with the
     attribution that training uses (`surrogate`): how far they differ says what that is worth.
     """
+    spec, validation = parts.spec, dataset.validation
     epochs = spec.training.epochs
     softening = spec.training.quantiser == "soft-to-hard"
     hard_from = int(HARD_FROM * epochs) if softening else 0
     frozen_from = int(FROZEN_FROM * epochs)
-    joint = JointStep(spec, networks, reference, judge, optimiser)
+    joint = JointStep(spec, parts.networks, parts.reference, judge, optimiser)
     counter = StepCounter()
     latest: dict[str, Tensor] = {}
     audited = subset(validation, AUDIT_SAMPLES)
-    seen, _labels = subset(train, CODE_SAMPLES)
+    seen, _labels = subset(dataset.train, CODE_SAMPLES)
 
     def step(epoch: int, images: Tensor, labels: Tensor) -> Metrics:
         progress = epoch / max(hard_from, 1)
@@ -288,7 +268,7 @@ def joint_stage(
         return {**latest, **metrics}
 
     def measure() -> dict[str, float]:
-        found, figures = rate_figures(freeze(), validation, seen)
+        found, figures = rate_figures(parts.freeze(), validation, seen)
         importance = auditor.importance(*audited)
         top = spec.split.top
 

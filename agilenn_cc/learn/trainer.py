@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,28 +15,20 @@ import numpy.typing as npt
 
 from agilenn_cc.data import Dataset, Split, augment
 from agilenn_cc.errors import AgilennError, ExitCode
-from agilenn_cc.learn import (
-    WITHOUT_EFFECT,
-    checkpoint,
-    history,
-    precision,
-    principal_components,
-    strategy,
-)
+from agilenn_cc.learn import WITHOUT_EFFECT, checkpoint, history, strategy
 from agilenn_cc.learn.attribution import IntegratedGradients, make_attribution
 from agilenn_cc.learn.audit import FULL_STEPS, Auditor
 from agilenn_cc.learn.backend import Tensor, derive_seed, keras, make_deterministic, tf
-from agilenn_cc.learn.baseline import BASELINE_SAMPLES, FeatureBaseline
+from agilenn_cc.learn.baseline import FeatureBaseline
 from agilenn_cc.learn.checkpoint import Checkpoint
 from agilenn_cc.learn.history import EpochRecord, History
 from agilenn_cc.learn.importance_change import ChannelImportance, ImportanceChange
-from agilenn_cc.learn.joint import SplitNetworks, build_split, deployable, joint_variables
+from agilenn_cc.learn.joint import joint_variables
 from agilenn_cc.learn.judge import Judge
-from agilenn_cc.learn.losses import combination_weight
-from agilenn_cc.learn.networks import ends_rectified
 from agilenn_cc.learn.optimisers import Optimiser, make_optimiser, scaled_for_float16
 from agilenn_cc.learn.options import TrainingOptions
-from agilenn_cc.learn.outer_levels import better_levels, refit_outer_levels
+from agilenn_cc.learn.outer_levels import refitted_levels
+from agilenn_cc.learn.parts import arrays_of, build_parts, numbered
 from agilenn_cc.learn.progress import (
     BatchProgress,
     Progress,
@@ -44,26 +36,21 @@ from agilenn_cc.learn.progress import (
     Resumed,
     TrainingClock,
 )
-from agilenn_cc.learn.quantiser import spread, zero_index
 from agilenn_cc.learn.rate_figures import rate_figures
-from agilenn_cc.learn.reference import build_reference
 from agilenn_cc.learn.reference_files import reference_digest
 from agilenn_cc.learn.split_model import SplitModel, normalise
 from agilenn_cc.learn.stages import (
-    CODE_SAMPLES,
     FINE_TUNING_LEARNING_RATE,
     PREPROCESSING_LEARNING_RATE,
     REFERENCE_LEARNING_RATE,
-    SELECTION_SAMPLES,
     Stage,
     extractor_stage,
+    feeding,
     joint_stage,
-    prepares_extractor,
     reference_stage,
-    subset,
     surrogate_figures,
 )
-from agilenn_cc.learn.standardise import Standardisation
+from agilenn_cc.learn.subsets import BASELINE_SAMPLES, CODE_SAMPLES, subset
 from agilenn_cc.learn.tensorboard import TensorboardLog
 from agilenn_cc.spec import Spec
 from agilenn_cc.spec.augmentation import format_augmentation
@@ -139,22 +126,7 @@ class _Training:
         self._history: History = ()
         self._log: TensorboardLog | None = None
         self._strategy = strategy.make_strategy(options.strategy)
-        classes = len(dataset.classes)
-        standard = spec.dataset.normalisation == "standard"
-        self._standardisation = Standardisation.of(dataset.train.images) if standard else None
-        self._policy = precision.policy_name(spec.training.precision)
-        with strategy.scope(self._strategy), precision.computing_in(self._policy):
-            self._networks = build_split(spec, classes, self._standardisation)
-        self._twin: SplitNetworks | None = None
-        if self._strategy is not None or self._policy != "float32":
-            self._twin = build_split(spec, classes, self._standardisation)
-        if principal_components.begins_with_components(spec):
-            images, _labels = subset(dataset.train, SELECTION_SAMPLES)
-            principal_components.initialise(self._networks.extractor, spec, normalise(images))
-        with strategy.scope(self._strategy):
-            self._reference = build_reference(spec, classes)
-        if principal_components.has_twins(spec):
-            principal_components.route_through_top(self._reference.adapter, spec)
+        self._parts = build_parts(spec, dataset, self._strategy)
         self._results: dict[str, Any] = {}
         self._best: dict[str, Any] = {}
         self._best_arrays: dict[str, npt.NDArray[Any]] = {}
@@ -179,15 +151,6 @@ class _Training:
             )
         return batch
 
-    def _measured(self) -> SplitNetworks:
-        """Return the networks to measure and to keep: plain float32 ones with today's weights."""
-        trained, twin = self._networks, self._twin
-        if twin is None:
-            return trained
-        for name in ("extractor", "local", "remote"):
-            precision.copy_weights(getattr(trained, name), getattr(twin, name))
-        return replace(trained, extractor=twin.extractor, local=twin.local, remote=twin.remote)
-
     def where(self) -> str:
         """Return the stage and epoch, for messages."""
         return f"{self._stage!r} after {self._epoch} epochs"
@@ -205,84 +168,38 @@ class _Training:
                 self._checkpoint(None)
         if self._log is not None:
             self._log.close()
+        parts = self._parts
         if self._best_arrays:
-            self._assign(self._best_arrays)
+            parts.assign(self._best_arrays)
         if self._spec.training.quantiser == "straight-through":
-            self._refit_levels()
-        return self._freeze(self._measure_test())
-
-    def _refit_levels(self) -> None:
-        """Move the outer levels if the validation split, over all rates, gains or keeps."""
-        images, _labels = subset(self._dataset.train, CODE_SAMPLES)
-        split = self._freeze({})
-        zero = zero_index(ends_rectified(self._spec.network.extractor), len(split.levels))
-        sent = split.features(images)[..., split.top :] / split.rates[0]
-        refitted = spread(refit_outer_levels(split.levels, sent, zero), zero=zero)
-
-        validation = self._dataset.validation
-        features = split.features(validation.images)
-
-        def score(levels: npt.NDArray[np.float32]) -> float:
-            moved = replace(split, levels=levels)
-            answers = [moved.answer(features, rate).combined for rate in range(len(moved.rates))]
-            return float(np.mean([(a.argmax(axis=1) == validation.labels).mean() for a in answers]))
-
-        self._networks.levels.assign(
-            better_levels(split.levels, refitted.astype(np.float32), score)
-        )
+            levels = refitted_levels(parts.freeze(), parts.rectified, self._dataset)
+            parts.networks.levels.assign(levels)
+        return parts.freeze(self._measure_test(), self._history, self._importance_change())
 
     def _build_stages(self) -> tuple[Stage, ...]:
-        spec, data, networks, reference = (
-            self._spec,
-            self._dataset,
-            self._networks,
-            self._reference,
-        )
-        training = spec.training
-        full_steps = max(FULL_STEPS, training.steps)
+        spec, data, parts = self._spec, self._dataset, self._parts
+        networks, reference, training = parts.networks, parts.reference, spec.training
         images, _labels = subset(data.train, BASELINE_SAMPLES)
-        judged = networks.extractor if self._twin is None else self._twin.extractor
+        judged = parts.measured_extractor
         baseline = FeatureBaseline(training.baseline, judged, images)
-        full = IntegratedGradients(full_steps, baseline.value)
-        auditor = Auditor(judged, reference, full, baseline)
+        full = IntegratedGradients(max(FULL_STEPS, training.steps), baseline.value)
         own = make_attribution(training.attribution, training.steps, baseline.value)
-        self._auditor = auditor
+        self._auditor = Auditor(judged, reference, full, baseline)
         self._surrogate = Auditor(judged, reference, own, baseline)
-        prepare = max(1, training.reference_epochs // 2)
-        builtin = spec.reference.model == "builtin"
-        rate = REFERENCE_LEARNING_RATE if builtin else FINE_TUNING_LEARNING_RATE
-        feeding = [*reference.adapter.trainable_variables]
-        if prepares_extractor(spec):
-            feeding = [*networks.extractor.trainable_variables, *feeding]
         trained = (networks.extractor, networks.local, networks.remote, reference.full)
         strategy.synchronise_batch_norm(trained, self._strategy)
+        prepare = max(1, training.reference_epochs // 2)
         return (
-            reference_stage(
-                spec,
-                reference,
-                self._optimiser(
-                    "adamw",
-                    rate,
-                    training.reference_epochs,
-                    reference.full.trainable_variables if reference.trainable else [],
-                ),
-                data.validation,
-                data.test,
-            ),
+            reference_stage(parts, self._reference_optimiser(), data),
             extractor_stage(
-                spec,
-                networks,
-                reference,
-                self._optimiser("adamw", PREPROCESSING_LEARNING_RATE, prepare, feeding),
-                auditor,
-                data.train,
-                data.validation,
+                parts,
+                self._optimiser("adamw", PREPROCESSING_LEARNING_RATE, prepare, feeding(parts)),
+                self._auditor,
+                data,
                 prepare,
             ),
             joint_stage(
-                spec,
-                networks,
-                reference,
+                parts,
                 Judge(spec, reference, own, baseline),
                 self._optimiser(
                     training.optimizer,
@@ -290,14 +207,19 @@ class _Training:
                     training.epochs,
                     joint_variables(networks, reference, training.adapter),
                 ),
-                auditor,
+                self._auditor,
                 self._surrogate,
-                data.train,
-                data.validation,
+                data,
                 lambda: float(self._results["feature_range"]),
-                lambda: self._freeze({}),
             ),
         )
+
+    def _reference_optimiser(self) -> Optimiser | None:
+        builtin = self._spec.reference.model == "builtin"
+        rate = REFERENCE_LEARNING_RATE if builtin else FINE_TUNING_LEARNING_RATE
+        reference = self._parts.reference
+        variables = reference.full.trainable_variables if reference.trainable else []
+        return self._optimiser("adamw", rate, self._spec.training.reference_epochs, variables)
 
     def _optimiser(
         self, name: str, rate: float, epochs: int, variables: list[Tensor]
@@ -306,7 +228,7 @@ class _Training:
             return None
         decay = self._spec.training.weight_decay
         optimiser = make_optimiser(name, rate, decay, epochs * self._batches, variables)
-        return scaled_for_float16(optimiser) if self._policy == "mixed_float16" else optimiser
+        return scaled_for_float16(optimiser) if self._parts.policy == "mixed_float16" else optimiser
 
     def _run_stage(self, stage: Stage) -> None:
         while self._epoch < stage.epochs and not self._has_stalled(stage):
@@ -320,7 +242,7 @@ class _Training:
                 self._tell_batch(stage, batch, time.monotonic() - started)
             metrics = {key: float(value) / self._batches for key, value in sums.items()}
             self._demand_finite(stage, metrics)
-            self._measured()
+            self._parts.measured()
             metrics.update(stage.measure())
             self._keep_best(stage, metrics)
             seconds = time.monotonic() - started
@@ -336,7 +258,7 @@ class _Training:
         if self._epoch < stage.epochs:
             stopped = self._results.get("stopped_early", {})
             self._results["stopped_early"] = {**stopped, stage.name: self._epoch}
-        self._measured()
+        self._parts.measured()
         self._results.update(stage.finish())
 
     def _has_stalled(self, stage: Stage) -> bool:
@@ -408,30 +330,18 @@ class _Training:
         score = stage.score(self._epoch, metrics)
         if score is not None and score >= self._best.get("score", -np.inf):
             self._best = {"score": score, "epoch": self._epoch + 1}
-            self._best_arrays = _values(self._split_variables())
-
-    def _split_variables(self) -> dict[str, Tensor]:
-        networks = self._networks
-        named = {"levels": networks.levels, "weight": networks.weight}
-        named["code_counts"] = networks.code_counts
-        for name in ("extractor", "local", "remote"):
-            named.update(_numbered(name, getattr(networks, name).weights))
-        # The adapter learns along, so the best epoch is judged through its own.
-        named.update(_numbered("adapter", self._reference.adapter.weights))
-        return named
+            self._best_arrays = arrays_of(self._parts.split_variables())
 
     def _all_variables(self, stage: Stage | None) -> dict[str, Tensor]:
-        named = self._split_variables()
-        for name, model in self._reference.networks().items():
-            named.update(_numbered(name, model.weights))
+        named = self._parts.variables()
         if stage is not None and stage.optimiser is not None:
-            named.update(_numbered("optimiser", stage.optimiser.variables))
+            named.update(numbered("optimiser", stage.optimiser.variables))
         if stage is not None:
-            named.update(_numbered("state", list(stage.state)))
+            named.update(numbered("state", list(stage.state)))
         return named
 
     def _checkpoint(self, stage: Stage | None) -> None:
-        arrays = _values(self._all_variables(stage))
+        arrays = arrays_of(self._all_variables(stage))
         arrays.update({f"best/{name}": value for name, value in self._best_arrays.items()})
         state = {
             "fingerprint": training_fingerprint(self._spec, self._dataset),
@@ -467,27 +377,6 @@ class _Training:
         for name, variable in self._all_variables(stage if self._epoch else None).items():
             variable.assign(found.arrays[name])
 
-    def _assign(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
-        for name, variable in self._split_variables().items():
-            variable.assign(arrays[name])
-
-    def _freeze(self, metrics: Mapping[str, Any]) -> SplitModel:
-        networks, spec = self._measured(), self._spec
-        alpha = combination_weight(networks.weight, spec.training.temperature)
-        return SplitModel(
-            extractor=deployable(networks.extractor, spec, self._standardisation),
-            local=networks.local,
-            remote=networks.remote,
-            levels=self._levels(),
-            alpha=float(alpha),
-            top=spec.split.top,
-            classes=self._dataset.classes,
-            metrics=metrics,
-            history=self._history,
-            rates=spec.payload.rates,
-            importance=self._importance_change(),
-        )
-
     def _importance_change(self) -> ImportanceChange:
         after = self._after
         return ImportanceChange.from_json(
@@ -498,15 +387,12 @@ class _Training:
             }
         )
 
-    def _levels(self) -> npt.NDArray[np.float32]:
-        levels = self._networks.levels.numpy()
-        zero = zero_index(ends_rectified(self._spec.network.extractor), len(levels))
-        return spread(levels, zero=zero).astype(np.float32)
-
     def _measure_test(self) -> dict[str, Any]:
-        test, top = self._dataset.test, self._spec.split.top
-        seen, _labels = subset(self._dataset.train, CODE_SAMPLES)
-        found, figures = rate_figures(self._freeze({}), test, seen)
+        """Return the report's figures; the one time that the test split is looked at."""
+        data, top, results = self._dataset, self._spec.split.top, self._results
+        test, split = data.test, self._parts.freeze()
+        seen, _labels = subset(data.train, CODE_SAMPLES)
+        found, figures = rate_figures(split, test, seen)
         importance = self._auditor.importance(test.images, test.labels)
         self._after = ChannelImportance.of(importance)
 
@@ -514,7 +400,7 @@ class _Training:
             return float((logits.argmax(axis=1) == test.labels).mean())
 
         return {
-            "accuracy_reference": self._results["accuracy_reference"],
+            "accuracy_reference": results["accuracy_reference"],
             "accuracy_reference_on_features": importance.accuracy,
             "accuracy_float": right(found.combined),
             "accuracy_local": right(found.local),
@@ -525,21 +411,11 @@ class _Training:
             "rho": self._spec.split.skewness,
             "disorder": importance.disorder(top),
             **surrogate_figures(self._surrogate.importance(test.images, test.labels), top),
-            "alpha": float(
-                combination_weight(self._networks.weight, self._spec.training.temperature)
-            ),
+            "alpha": split.alpha,
             "k": top,
             "channels": self._spec.feature_shape[2],
             "epochs": self._epoch,
             "best_epoch": self._best.get("epoch", self._epoch),
-            "stopped_early": self._results.get("stopped_early", {}),
+            "stopped_early": results.get("stopped_early", {}),
             "seconds": round(self._seconds, 3),
         }
-
-
-def _numbered(name: str, variables: list[Tensor]) -> dict[str, Tensor]:
-    return {f"{name}/{index:04d}": variable for index, variable in enumerate(variables)}
-
-
-def _values(variables: Mapping[str, Tensor]) -> dict[str, npt.NDArray[Any]]:
-    return {name: np.array(variable.numpy()) for name, variable in variables.items()}
