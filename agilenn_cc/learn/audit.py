@@ -12,8 +12,8 @@ import numpy.typing as npt
 from agilenn_cc.learn.attribution import Attribution, attribute, channel_importance
 from agilenn_cc.learn.backend import Model, Tensor, tf
 from agilenn_cc.learn.baseline import FeatureBaseline
+from agilenn_cc.learn.images import normalise
 from agilenn_cc.learn.reference import Reference, prepare
-from agilenn_cc.learn.split_model import normalise
 
 BATCH = 128
 FULL_STEPS = 20

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from agilenn_cc.learn import attribution
 from agilenn_cc.learn.backend import Model, Tensor, tf
-from agilenn_cc.learn.split_model import normalise
+from agilenn_cc.learn.images import normalise
 
 _BATCH = 128
 

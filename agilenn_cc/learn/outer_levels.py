@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from agilenn_cc.data import Dataset
+from agilenn_cc.learn.images import CODE_SAMPLES, subset
 from agilenn_cc.learn.quantiser import cell_means, spread, zero_index
 from agilenn_cc.learn.split_model import SplitModel
-from agilenn_cc.learn.subsets import CODE_SAMPLES, subset
 
 OUTER = 2
 """Levels at each end that move."""

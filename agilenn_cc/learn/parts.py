@@ -13,16 +13,16 @@ from agilenn_cc.data import Dataset
 from agilenn_cc.learn import precision, principal_components, strategy
 from agilenn_cc.learn.backend import Model, Tensor
 from agilenn_cc.learn.history import History
+from agilenn_cc.learn.images import SELECTION_SAMPLES, normalise, subset
 from agilenn_cc.learn.importance_change import ImportanceChange
 from agilenn_cc.learn.joint import SplitNetworks, build_split, deployable
 from agilenn_cc.learn.losses import combination_weight
 from agilenn_cc.learn.networks import ends_rectified
 from agilenn_cc.learn.quantiser import spread, zero_index
 from agilenn_cc.learn.reference import Reference, build_reference
-from agilenn_cc.learn.split_model import SplitModel, normalise
+from agilenn_cc.learn.split_model import SplitModel
 from agilenn_cc.learn.standardise import Standardisation
 from agilenn_cc.learn.strategy import Strategy
-from agilenn_cc.learn.subsets import SELECTION_SAMPLES, subset
 from agilenn_cc.spec import Spec
 
 Arrays = Mapping[str, npt.NDArray[Any]]

@@ -20,10 +20,10 @@ from agilenn_cc.learn import losses
 from agilenn_cc.learn.audit import accuracy
 from agilenn_cc.learn.backend import Model, Tensor, derive_seed, keras, make_deterministic, tf
 from agilenn_cc.learn.history import EpochRecord, History
+from agilenn_cc.learn.images import normalise
 from agilenn_cc.learn.networks import build_network, build_remote
 from agilenn_cc.learn.optimisers import apply_gradients, make_optimiser
 from agilenn_cc.learn.progress import Progress, ProgressCallback
-from agilenn_cc.learn.split_model import normalise
 from agilenn_cc.spec import Conv, Spec, output_shape
 
 Images: TypeAlias = npt.NDArray[np.uint8]

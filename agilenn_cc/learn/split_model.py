@@ -17,9 +17,8 @@ from agilenn_cc.learn.backend import Model, keras
 from agilenn_cc.learn.checkpoint import dump
 from agilenn_cc.learn.convolution import plain_config
 from agilenn_cc.learn.history import History
+from agilenn_cc.learn.images import iter_batches, normalise
 from agilenn_cc.learn.importance_change import ImportanceChange
-
-BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -77,17 +76,6 @@ class SplitModel:
         remote = _run(self.remote, iter_batches(sent))
         combined = self.alpha * local + (1.0 - self.alpha) * remote
         return Prediction(local, remote, combined.astype(np.float32))
-
-
-def iter_batches(values: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:
-    """Yield `values` in batches along the first axis."""
-    for start in range(0, len(values), BATCH):
-        yield values[start : start + BATCH]
-
-
-def normalise(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """Return (pixel - 128) / 128, float32: exact, and zero at mid-grey."""
-    return (images.astype(np.float32) - 128.0) / 128.0
 
 
 def nearest_level(values: npt.NDArray[Any], levels: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:

@@ -20,6 +20,15 @@ from agilenn_cc.learn.channel_selection import (
     permute_outputs,
     select_channels,
 )
+from agilenn_cc.learn.images import (
+    AUDIT_SAMPLES,
+    CODE_SAMPLES,
+    LEVEL_SAMPLES,
+    SELECTION_SAMPLES,
+    iter_batches,
+    normalise,
+    subset,
+)
 from agilenn_cc.learn.importance_change import ChannelImportance
 from agilenn_cc.learn.joint import JointStep
 from agilenn_cc.learn.judge import Judge
@@ -30,7 +39,6 @@ from agilenn_cc.learn.quantiser import initial_levels, sigma_at
 from agilenn_cc.learn.rate_figures import epoch_metrics, rate_figures
 from agilenn_cc.learn.reference import Reference
 from agilenn_cc.learn.strategy import compile_step
-from agilenn_cc.learn.subsets import AUDIT_SAMPLES, CODE_SAMPLES, SELECTION_SAMPLES, subset
 from agilenn_cc.spec import Spec
 
 REFERENCE_LEARNING_RATE = 2e-3
@@ -161,11 +169,9 @@ def extractor_stage(
                 where=spec.where("network.extractor"),
             ) from None
         permute_inputs(adapter, order)
+        batches = iter_batches(images[:LEVEL_SAMPLES])
         features = np.concatenate(
-            [
-                extractor((images[i : i + 256] - np.float32(128)) / 128, training=False).numpy()
-                for i in range(0, min(len(images), 1024), 256)
-            ]
+            [extractor(normalise(batch), training=False).numpy() for batch in batches]
         )
         levels = initial_levels(features[..., top:], spec.payload.levels, parts.rectified)
         networks.levels.assign(levels)

@@ -22,6 +22,7 @@ from agilenn_cc.learn.backend import Tensor, derive_seed, keras, make_determinis
 from agilenn_cc.learn.baseline import FeatureBaseline
 from agilenn_cc.learn.checkpoint import Checkpoint
 from agilenn_cc.learn.history import EpochRecord, History
+from agilenn_cc.learn.images import BASELINE_SAMPLES, CODE_SAMPLES, normalise, subset
 from agilenn_cc.learn.importance_change import ChannelImportance, ImportanceChange
 from agilenn_cc.learn.joint import joint_variables
 from agilenn_cc.learn.judge import Judge
@@ -38,7 +39,7 @@ from agilenn_cc.learn.progress import (
 )
 from agilenn_cc.learn.rate_figures import rate_figures
 from agilenn_cc.learn.reference_files import reference_digest
-from agilenn_cc.learn.split_model import SplitModel, normalise
+from agilenn_cc.learn.split_model import SplitModel
 from agilenn_cc.learn.stages import (
     FINE_TUNING_LEARNING_RATE,
     PREPROCESSING_LEARNING_RATE,
@@ -50,7 +51,6 @@ from agilenn_cc.learn.stages import (
     reference_stage,
     surrogate_figures,
 )
-from agilenn_cc.learn.subsets import BASELINE_SAMPLES, CODE_SAMPLES, subset
 from agilenn_cc.learn.tensorboard import TensorboardLog
 from agilenn_cc.spec import Spec
 from agilenn_cc.spec.augmentation import format_augmentation

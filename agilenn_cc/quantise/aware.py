@@ -17,7 +17,8 @@ from agilenn_cc.learn.backend import (
     quiet_native_logs,
     tf,
 )
-from agilenn_cc.learn.split_model import SplitModel, normalise
+from agilenn_cc.learn.images import normalise
+from agilenn_cc.learn.split_model import SplitModel
 
 with quiet_native_logs():
     import tensorflow_model_optimization as tfmot

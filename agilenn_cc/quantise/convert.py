@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from agilenn_cc.errors import AgilennError, ExitCode
 from agilenn_cc.learn.backend import Model, make_deterministic, quiet_native_logs, tf
-from agilenn_cc.learn.split_model import SplitModel, normalise
+from agilenn_cc.learn.images import normalise
+from agilenn_cc.learn.split_model import SplitModel
 from agilenn_cc.quantise.device_graph import build_device_graph
 from agilenn_cc.quantise.model import QuantisedModel
 from agilenn_cc.quantise.tflite_operators import import_operators

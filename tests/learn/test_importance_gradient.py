@@ -11,11 +11,11 @@ import pytest
 from agilenn_cc.learn import principal_components
 from agilenn_cc.learn.attribution import make_attribution
 from agilenn_cc.learn.backend import tf
+from agilenn_cc.learn.images import normalise
 from agilenn_cc.learn.joint import JointStep, build_split, joint_variables
 from agilenn_cc.learn.judge import Judge
 from agilenn_cc.learn.optimisers import make_optimiser
 from agilenn_cc.learn.reference import build_reference
-from agilenn_cc.learn.split_model import normalise
 from agilenn_cc.spec import Spec
 
 MakeSpec = Callable[..., Spec]

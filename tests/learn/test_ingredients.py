@@ -11,11 +11,11 @@ import pytest
 from agilenn_cc.data import Dataset
 from agilenn_cc.learn.attribution import make_attribution
 from agilenn_cc.learn.backend import derive_seed, tf
+from agilenn_cc.learn.images import normalise
 from agilenn_cc.learn.joint import JointStep, build_split, deployable, joint_variables
 from agilenn_cc.learn.judge import REFRESH_STEPS, Judge
 from agilenn_cc.learn.optimisers import make_optimiser
 from agilenn_cc.learn.reference import Reference, build_reference
-from agilenn_cc.learn.split_model import normalise
 from agilenn_cc.learn.stages import StepCounter
 from agilenn_cc.learn.standardise import Standardisation
 from agilenn_cc.learn.trainer import train

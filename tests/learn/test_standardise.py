@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from agilenn_cc.learn.backend import tf
+from agilenn_cc.learn.images import normalise
 from agilenn_cc.learn.networks import build_network
-from agilenn_cc.learn.split_model import normalise
 from agilenn_cc.learn.standardise import Standardisation
 from agilenn_cc.spec.language import parse_network
 
