@@ -9,6 +9,7 @@ from agilenn_cc.report.schema import Quantised, Report
 _REFERENCE_SHARE = 0.9  # below this share of its own accuracy the reference no longer reads them
 _SMALL_SAMPLE = 200
 _SKEWNESS_SLACK = 0.02  # a mean over held-out images varies by about as much
+_MOST_DISORDER = 0.05
 _LEARNED_SHARE = 0.5  # below this share of the reference's accuracy little was learned
 
 
@@ -53,6 +54,11 @@ def _training(report: Report) -> Iterator[str]:
         yield (
             f"The top channels hold {training.skewness:.1%} of the importance, not the "
             f"{training.rho:.0%} of split.skewness: train longer, or lower training.lambda."
+        )
+    if training.disorder > _MOST_DISORDER:
+        yield (
+            f"In {training.disorder:.1%} of the images a channel that is sent outranks a top one: "
+            "raise training.order_margin, or train longer."
         )
     kept = training.accuracy_reference_on_features
     if kept < _REFERENCE_SHARE * training.accuracy_reference:

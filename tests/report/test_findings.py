@@ -26,6 +26,7 @@ def test_a_good_build_has_nothing_against_it(report: Report) -> None:
         ("training", {"accuracy_reference_on_features": 0.85}, "deserve little trust"),
         ("training", {"accuracy_float": 0.3}, "train longer, or with another learning rate"),
         ("training", {"skewness": 0.7}, "hold 70.0% of the importance, not the 80%"),
+        ("training", {"disorder": 0.108}, "In 10.8% of the images"),
         ("quantised", {"accuracy_remote": 0.97}, "remote net alone (97.0%) beats"),
         ("quantised", {"accuracy_local": 0.953}, "offloading gains nothing"),
         ("quantised", {"samples": 100}, "100 images only"),
