@@ -94,7 +94,7 @@ def source_of(figure: str) -> str:
     """Return where a figure's values are from, or that there are none."""
     if any(value.figure == figure for value in paper_values()):
         return f"{SOURCE}; values read from its plots, to about 0.1"
-    return f"{SOURCE}; its plot gives no values that could be read"
+    return f"{SOURCE}; what could not be read from its plot is left out"
 
 
 @cache
