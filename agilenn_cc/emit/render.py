@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2.ext import Extension
 
 from agilenn_cc.resources import templates_dir
 
@@ -28,6 +30,16 @@ def cpp_string(text: str) -> str:
     return f'"{escaped}"'
 
 
+class _BlankLines(Extension):
+    """Keeps a blank line behind a line statement, whose end takes all white space to it."""
+
+    _BLANK_BEHIND_STATEMENT = re.compile(r"^([ \t]*%%[^\n]*\n)(?=\n)", re.MULTILINE)
+
+    def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
+        """Begin such a line with an empty comment."""
+        return self._BLANK_BEHIND_STATEMENT.sub(r"\1{##}", source)
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(
@@ -36,6 +48,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         keep_trailing_newline=True,
         autoescape=False,
+        extensions=[_BlankLines],
     )
     environment.filters |= {"hex32": _hex32, "cpp": _cpp, "cpp_string": cpp_string}
     return environment

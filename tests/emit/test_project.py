@@ -6,6 +6,7 @@ import re
 import subprocess
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +105,13 @@ def test_paths_exist_and_are_relative(project: Path) -> None:
         if "option.script" in element.get("superClass", ""):
             script = value.removeprefix("${workspace_loc:/${ProjName}/").removesuffix("}")
             assert (project / script).is_file(), script
+
+
+def test_tables_of_the_read_me_end_before_the_text(project: Path) -> None:
+    lines = (project / "README.md").read_text(encoding="utf-8").splitlines()
+    behind = [below for line, below in pairwise(lines) if line.startswith("|") and below[:1] != "|"]
+    assert behind
+    assert set(behind) == {""}, "Markdown takes a line behind a row for another row"
 
 
 def test_sources_follow_the_style(project: Path) -> None:
