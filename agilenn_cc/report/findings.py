@@ -58,7 +58,7 @@ def _training(report: Report) -> Iterator[str]:
     if training.disorder > _MOST_DISORDER:
         yield (
             f"In {training.disorder:.1%} of the images a channel that is sent outranks a top one: "
-            "raise training.order_margin, or train longer."
+            "train longer, or lower training.lambda."
         )
     kept = training.accuracy_reference_on_features
     if kept < _REFERENCE_SHARE * training.accuracy_reference:
