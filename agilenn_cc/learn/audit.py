@@ -12,7 +12,7 @@ import numpy.typing as npt
 from agilenn_cc.learn.attribution import Attribution, attribute, channel_importance
 from agilenn_cc.learn.backend import Model, Tensor, tf
 from agilenn_cc.learn.baseline import FeatureBaseline
-from agilenn_cc.learn.images import normalise
+from agilenn_cc.learn.images import iter_batches, normalise
 from agilenn_cc.learn.reference import Reference, prepare
 
 BATCH = 128
@@ -85,12 +85,10 @@ class Auditor:
         if self._baseline is not None:
             self._baseline.refresh()
         prepare(self._attribution, self._reference)
+        batches = zip(iter_batches(images, BATCH), iter_batches(labels, BATCH), strict=True)
         parts = [
-            self._evaluate(
-                tf.constant(normalise(images[start : start + BATCH])),
-                tf.constant(labels[start : start + BATCH]),
-            )
-            for start in range(0, len(images), BATCH)
+            self._evaluate(tf.constant(normalise(seen)), tf.constant(named))
+            for seen, named in batches
         ]
         found = Importance(
             np.concatenate([values.numpy() for values, _ in parts]),
@@ -104,7 +102,7 @@ class Auditor:
 def accuracy(model: Model, images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64]) -> float:
     """Return the part of raw `images` to which `model` gives the largest logit at the label."""
     right = 0
-    for start in range(0, len(images), BATCH):
-        logits = model(normalise(images[start : start + BATCH]), training=False)
-        right += int((np.argmax(logits, axis=1) == labels[start : start + BATCH]).sum())
+    for seen, named in zip(iter_batches(images, BATCH), iter_batches(labels, BATCH), strict=True):
+        logits = model(normalise(seen), training=False)
+        right += int((np.argmax(logits, axis=1) == named).sum())
     return right / len(images)

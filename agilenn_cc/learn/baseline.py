@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from agilenn_cc.learn import attribution
 from agilenn_cc.learn.backend import Model, Tensor, tf
-from agilenn_cc.learn.images import normalise
+from agilenn_cc.learn.images import iter_batches, normalise
 
 _BATCH = 128
 
@@ -42,8 +42,7 @@ class FeatureBaseline:
         if self._mean is None:
             return
         total = np.zeros(self._mean.shape[0])
-        for start in range(0, len(self._images), _BATCH):
-            batch = normalise(self._images[start : start + _BATCH])
-            features = self._extractor(batch, training=False).numpy()
+        for batch in iter_batches(self._images, _BATCH):
+            features = self._extractor(normalise(batch), training=False).numpy()
             total += features.mean(axis=(1, 2), dtype=np.float64).sum(axis=0)
         self._mean.assign((total / len(self._images)).astype(np.float32))

@@ -33,10 +33,10 @@ def subset(split: Split, limit: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray
     return split.images[chosen], split.labels[chosen]
 
 
-def iter_batches(values: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:
-    """Yield `values` in batches along the first axis."""
-    for start in range(0, len(values), BATCH):
-        yield values[start : start + BATCH]
+def iter_batches(values: npt.NDArray[Any], size: int = BATCH) -> Iterator[npt.NDArray[Any]]:
+    """Yield `values` in batches of `size` along the first axis; the last may be smaller."""
+    for start in range(0, len(values), size):
+        yield values[start : start + size]
 
 
 def normalise(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:

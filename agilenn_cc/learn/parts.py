@@ -42,7 +42,6 @@ class Parts:
     twin: SplitNetworks | None
     reference: Reference
     standardisation: Standardisation | None
-    strategy: Strategy | None
     policy: str
 
     @property
@@ -128,9 +127,7 @@ def build_parts(spec: Spec, dataset: Dataset, distribution: Strategy | None) -> 
         reference = build_reference(spec, classes)
     if principal_components.has_twins(spec):
         principal_components.route_through_top(reference.adapter, spec)
-    return Parts(
-        spec, dataset.classes, networks, twin, reference, standardisation, distribution, policy
-    )
+    return Parts(spec, dataset.classes, networks, twin, reference, standardisation, policy)
 
 
 def numbered(name: str, variables: list[Tensor]) -> dict[str, Tensor]:

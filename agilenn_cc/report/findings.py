@@ -9,7 +9,7 @@ from agilenn_cc.report.schema import Quantised, Report
 _REFERENCE_SHARE = 0.9  # below this share of its own accuracy the reference no longer reads them
 _SMALL_SAMPLE = 200
 _SKEWNESS_SLACK = 0.02  # a mean over held-out images varies by about as much
-_MOST_DISORDER = 0.05
+_MOST_DISORDER = 0.05  # share of the images; docs/training.md measures against it
 _LEARNED_SHARE = 0.5  # below this share of the reference's accuracy little was learned
 
 
