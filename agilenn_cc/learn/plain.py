@@ -1,8 +1,9 @@
 """Plain training of an ordinary classifier on images: the other side of comparisons.
 
 The network is a float stem, one linear convolution with more filters than an extractor has, and
-then the spec's own remote net; optimiser, epochs, batches and augmentation are those of the spec's
-joint training, so that the sides differ in what lies between camera and remote net alone.
+then the spec's own remote net; optimiser, batches and augmentation are those of the spec's joint
+training, and it has all the epochs that the remote net has there (`plain_epochs`), so that the
+sides differ in what lies between camera and remote net alone.
 """
 
 from __future__ import annotations
@@ -63,13 +64,18 @@ def build_plain(spec: Spec, classes: int) -> Model:
     return keras.Model(front.input, remote(front.output), name=STAGE)
 
 
+def plain_epochs(spec: Spec) -> int:
+    """Return the epochs: those of joint training and of the remote net alone."""
+    return spec.training.epochs + spec.training.remote_epochs
+
+
 def train_plain(
     spec: Spec,
     dataset: Dataset,
     channel: Channel | None = None,
     progress: ProgressCallback | None = None,
 ) -> PlainNetwork:
-    """Train the classifier for `spec.training.epochs`; the last epoch counts.
+    """Train the classifier for `plain_epochs`; the last epoch counts.
 
     Each batch goes through the spec's augmentation and then through `channel`. The same spec, data
     and seed give the same network.
@@ -78,13 +84,13 @@ def train_plain(
     model = build_plain(spec, len(dataset.classes))
     training, train = spec.training, dataset.train
     batch = min(training.batch, len(train))
-    batches = len(train) // batch
+    batches, epochs = len(train) // batch, plain_epochs(spec)
     variables = model.trainable_variables
     optimiser = make_optimiser(
         training.optimizer,
         training.learning_rate,
         training.weight_decay,
-        training.epochs * batches,
+        epochs * batches,
         variables,
     )
 
@@ -96,7 +102,7 @@ def train_plain(
 
     step = tf.function(run)
     history: History = ()
-    for epoch in range(training.epochs):
+    for epoch in range(epochs):
         began, total = time.monotonic(), 0.0
         generator = np.random.default_rng(derive_seed(spec.seed, STAGE, epoch))
         order = generator.permutation(len(train))
@@ -115,5 +121,5 @@ def train_plain(
         history += (EpochRecord(STAGE, epoch + 1, metrics),)
         if progress is not None:
             seconds = time.monotonic() - began
-            progress(Progress(STAGE, epoch + 1, training.epochs, metrics, seconds))
+            progress(Progress(STAGE, epoch + 1, epochs, metrics, seconds))
     return PlainNetwork(model, history)

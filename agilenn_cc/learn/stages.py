@@ -1,4 +1,4 @@
-"""The stages of a training, in order: reference, extractor (pre-processing, Sec. 5), joint."""
+"""The stages of a training: reference, extractor (pre-processing, Sec. 5), joint; then `remote`."""
 
 from __future__ import annotations
 
@@ -59,7 +59,8 @@ class Stage:
     `measure` gives figures on the validation split; `score` ranks the epochs for choosing the
     best (None: the last one counts); `finish` runs once, after the last epoch. Early stopping
     watches the score, or the metric `watched` where epochs have none. `state` are variables that
-    a checkpoint keeps beside the networks and the optimiser.
+    a checkpoint keeps beside the networks and the optimiser. Where the stage is `contested`, the
+    state before its first epoch may be the best.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Stage:
     finish: Callable[[], dict[str, Any]]
     watched: str | None = None
     state: tuple[Tensor, ...] = ()
+    contested: bool = False
 
 
 def never_scored(epoch: int, metrics: Mapping[str, float]) -> float | None:

@@ -39,6 +39,7 @@ from agilenn_cc.learn.progress import (
 )
 from agilenn_cc.learn.rate_figures import rate_figures
 from agilenn_cc.learn.reference_files import reference_digest
+from agilenn_cc.learn.remote_stage import remote_stage
 from agilenn_cc.learn.split_model import SplitModel
 from agilenn_cc.learn.stages import (
     FINE_TUNING_LEARNING_RATE,
@@ -163,18 +164,31 @@ class _Training:
         names = [stage.name for stage in self._stages]
         for position in range(names.index(self._stage), len(names)):
             self._run_stage(self._stages[position])
+            if names[position] == "joint":
+                self._end_joint()
             if position + 1 < len(names):
                 self._stage, self._epoch = names[position + 1], 0
                 self._checkpoint(None)
         if self._log is not None:
             self._log.close()
+        self._take_best()
+        figures, change = self._measure_test(), self._importance_change()
+        return self._parts.freeze(figures, self._history, change)
+
+    def _end_joint(self) -> None:
+        """Take the best joint epoch and refit its levels: what the device has is decided."""
+        self._results["epochs"] = self._epoch
+        self._results["best_epoch"] = self._best.get("epoch", self._epoch)
+        self._take_best()
         parts = self._parts
-        if self._best_arrays:
-            parts.assign(self._best_arrays)
         if self._spec.training.quantiser == "straight-through":
             levels = refitted_levels(parts.freeze(), parts.rectified, self._dataset)
             parts.networks.levels.assign(levels)
-        return parts.freeze(self._measure_test(), self._history, self._importance_change())
+
+    def _take_best(self) -> None:
+        if self._best_arrays:
+            self._parts.assign(self._best_arrays)
+        self._best, self._best_arrays = {}, {}
 
     def _build_stages(self) -> tuple[Stage, ...]:
         spec, data, parts = self._spec, self._dataset, self._parts
@@ -212,6 +226,17 @@ class _Training:
                 data,
                 lambda: float(self._results["feature_range"]),
             ),
+            remote_stage(
+                parts,
+                self._optimiser(
+                    training.optimizer,
+                    training.learning_rate,
+                    training.remote_epochs,
+                    networks.remote.trainable_variables,
+                ),
+                data,
+                training.remote_epochs,
+            ),
         )
 
     def _reference_optimiser(self) -> Optimiser | None:
@@ -231,6 +256,8 @@ class _Training:
         return scaled_for_float16(optimiser) if self._parts.policy == "mixed_float16" else optimiser
 
     def _run_stage(self, stage: Stage) -> None:
+        if stage.contested and self._epoch == 0 < stage.epochs:
+            self._keep_best(stage, stage.measure())
         while self._epoch < stage.epochs and not self._has_stalled(stage):
             started = time.monotonic()
             sums: dict[str, Tensor] = {}
@@ -244,11 +271,11 @@ class _Training:
             self._demand_finite(stage, metrics)
             self._parts.measured()
             metrics.update(stage.measure())
-            self._keep_best(stage, metrics)
             seconds = time.monotonic() - started
             self._seconds += seconds
             self._clock.add(stage.name, seconds)
             self._epoch += 1
+            self._keep_best(stage, metrics)
             self._record(stage, metrics)
             ended = self._epoch == stage.epochs or self._has_stalled(stage)
             if self._epoch % self._spec.training.checkpoint == 0 or ended:
@@ -298,7 +325,8 @@ class _Training:
         if not lost:
             return
         training = self._spec.training
-        if stage.name == "joint":
+        learns = stage.name in ("joint", "remote")
+        if learns:
             hint = f"lower `training.learning_rate`, which is {training.learning_rate:g}"
             if training.optimizer == "sgd":
                 hint += ", or set `training.optimizer: adamw`"
@@ -310,9 +338,7 @@ class _Training:
             f"training diverged: {', '.join(lost)} became infinite or undefined in epoch "
             f"{self._epoch + 1} of stage {stage.name!r}",
             hint=hint,
-            where=self._spec.where(
-                "training.learning_rate" if stage.name == "joint" else "reference.model"
-            ),
+            where=self._spec.where("training.learning_rate" if learns else "reference.model"),
         )
 
     def _epoch_batches(self, stage: str, epoch: int) -> list[tuple[Tensor, Tensor]] | Any:
@@ -327,9 +353,9 @@ class _Training:
             yield tf.constant(normalise(images)), tf.constant(split.labels[chosen])
 
     def _keep_best(self, stage: Stage, metrics: Mapping[str, float]) -> None:
-        score = stage.score(self._epoch, metrics)
+        score = stage.score(self._epoch - 1, metrics)
         if score is not None and score >= self._best.get("score", -np.inf):
-            self._best = {"score": score, "epoch": self._epoch + 1}
+            self._best = {"score": score, "epoch": self._epoch}
             self._best_arrays = arrays_of(self._parts.split_variables())
 
     def _all_variables(self, stage: Stage | None) -> dict[str, Tensor]:
@@ -414,8 +440,8 @@ class _Training:
             "alpha": split.alpha,
             "k": top,
             "channels": self._spec.feature_shape[2],
-            "epochs": self._epoch,
-            "best_epoch": self._best.get("epoch", self._epoch),
+            "epochs": results["epochs"],
+            "best_epoch": results["best_epoch"],
             "stopped_early": results.get("stopped_early", {}),
             "seconds": round(self._seconds, 3),
         }

@@ -8,7 +8,7 @@ from typing import Any
 
 from agilenn_cc.report.drawing import COLOURS, by_count, by_epoch, canvas, inline_svg
 
-_STAGES = ("reference", "extractor", "joint")
+_STAGES = ("reference", "extractor", "joint", "remote")
 _LOSSES = (
     ("loss", "whole loss"),
     ("prediction", "prediction"),
@@ -89,7 +89,7 @@ def training_curves(epochs: Sequence[Epoch]) -> Picture | None:
 
 
 def _accuracy_names(stage: str) -> tuple[str, ...]:
-    if stage == "joint":
+    if stage in ("joint", "remote"):
         return tuple(name for name in _ACCURACIES if name.startswith("validation_"))
     return tuple(name for name in _ACCURACIES if not name.startswith("validation_"))
 

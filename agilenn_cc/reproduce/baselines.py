@@ -160,7 +160,7 @@ def _cached(
     """
     spec = lab.load(seed=seed)
     training = spec.canonical()["training"]
-    names = ("epochs", "optimizer", "learning_rate", "weight_decay", "batch")
+    names = ("epochs", "remote_epochs", "optimizer", "learning_rate", "weight_decay", "batch")
     key = digest(
         {
             **told,

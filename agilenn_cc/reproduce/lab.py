@@ -49,11 +49,14 @@ class Outcome:
         """Return a figure as it is."""
         return Measured(self.values(name), digits)
 
-    def curve(self, metric: str, stage: str = "joint") -> list[float]:
-        """Return a metric by epoch of a stage, the mean over the seeds; empty if not measured."""
+    def curve(self, metric: str) -> list[float]:
+        """Return a metric by epoch in which the remote net learns, the mean over the seeds.
+
+        Those are the epochs of joint training and of the remote stage that have the metric.
+        """
         curves = [
             [record.metrics[metric] for record in point.history
-             if record.stage == stage and metric in record.metrics]
+             if record.stage in ("joint", "remote") and metric in record.metrics]
             for point in self.points
         ]  # fmt: skip
         return [fmean(values) for values in zip(*curves, strict=False)]
@@ -139,6 +142,7 @@ class Lab:
             "test_images": limit.test or "all",
             "profile": training.profile,
             "epochs": training.epochs,
+            "remote_epochs": training.remote_epochs,
             "reference_epochs": training.reference_epochs,
             "reference": spec.reference.model,
             "seeds": list(self.seeds),

@@ -334,6 +334,15 @@ class TrainingSpec(Section):
     reference_epochs: int = Field(
         10, ge=0, le=100_000, description="Epochs of training or fine-tuning the reference."
     )
+    remote_epochs: int = Field(
+        3,
+        ge=0,
+        le=100_000,
+        description=(
+            "Epochs after joint training in which the remote net alone learns on, behind the "
+            "device part as it then is."
+        ),
+    )
     preprocessing: bool = Field(
         True,
         description=(

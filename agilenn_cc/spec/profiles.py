@@ -45,6 +45,7 @@ PAPER: Mapping[str, Any] = MappingProxyType(
         "reference_loss": 0.0,
         "rate_loss": 0.0,
         "channel_dropout": 0.0,
+        "remote_epochs": 0,
     }
 )
 """What the paper says, and nothing that it does not say."""

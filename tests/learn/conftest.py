@@ -31,7 +31,7 @@ network:
 split: {top: 2, skewness: 0.6}
 training:
   {epochs: 4, reference_epochs: 4, batch: 32, steps: 2, learning_rate: 1e-2, lambda: 0.3,
-   local_loss: 0.3, reference_loss: 0.3, rate_loss: 0, channel_dropout: 0}
+   local_loss: 0.3, reference_loss: 0.3, rate_loss: 0, channel_dropout: 0, remote_epochs: 0}
 """
 
 

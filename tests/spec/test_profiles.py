@@ -50,8 +50,8 @@ def test_the_paper_profile_is_section_7_without_what_this_project_adds(load: Loa
     assert 0.2 <= found["lambda"] <= 0.4
     assert 4 <= found["temperature"] <= 8
     assert 20 <= found["steps"] <= 100
-    added = ("local_loss", "reference_loss", "rate_loss", "channel_dropout")
-    assert [found[key] for key in (*added, "order_margin", "skewness_margin")] == [0] * 6
+    added = ("local_loss", "reference_loss", "rate_loss", "channel_dropout", "remote_epochs")
+    assert [found[key] for key in (*added, "order_margin", "skewness_margin")] == [0] * 7
 
 
 def test_the_papers_batch_is_larger_on_cifar10(load: Load) -> None:
