@@ -51,7 +51,12 @@ def script(folder: Path, *overrides: str) -> str:
         tests=str(tests),
         spec=str(folder / "spec.yaml"),
         folder=str(folder),
-        overrides=["training.epochs=1", "training.reference_epochs=0", *overrides],
+        overrides=[
+            "training.epochs=1",
+            "training.reference_epochs=0",
+            "training.remote_epochs=1",
+            *overrides,
+        ],
     )
 
 
@@ -162,7 +167,8 @@ def test_means_over_some_samples_count_those_of_all_replicas(
 def test_mixed_precision_computes_in_16_bits_and_gives_float32(
     make_spec: Callable[..., Spec], dataset: Dataset, tmp_path: Path
 ) -> None:
-    spec = make_spec("training.precision=mixed", "training.epochs=1", "training.reference_epochs=1")
+    stages = (f"training.{stage}epochs=1" for stage in ("", "reference_", "remote_"))
+    spec = make_spec("training.precision=mixed", *stages)
     split = train(spec, dataset, tmp_path)
     assert keras.mixed_precision.global_policy().name == "float32"
     for model in (split.extractor, split.local, split.remote):
