@@ -46,7 +46,10 @@ def rate_figures(
 
 def epoch_metrics(figures: Sequence[RateFigures]) -> dict[str, float]:
     """Return the figures by name for an epoch's metrics; those of further rates say which."""
-    metrics = {"expected_bytes": figures[0].expected_bytes}
+    metrics = {
+        "validation_accuracy": figures[0].accuracy,
+        "expected_bytes": figures[0].expected_bytes,
+    }
     for found in figures[1:]:
         metrics[f"validation_accuracy@{found.rate:g}"] = found.accuracy
         metrics[f"expected_bytes@{found.rate:g}"] = found.expected_bytes

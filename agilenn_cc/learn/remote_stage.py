@@ -18,11 +18,8 @@ from agilenn_cc.learn.sending import Sending
 from agilenn_cc.learn.stages import Metrics, Stage
 from agilenn_cc.learn.strategy import compile_step
 
-_HARD = 1.0
-"""The device's quantiser is the hard one; without a gradient to it, sigma has no effect."""
 
-
-def remote_stage(parts: Parts, optimiser: Optimiser | None, dataset: Dataset, epochs: int) -> Stage:
+def remote_stage(parts: Parts, optimiser: Optimiser, dataset: Dataset, epochs: int) -> Stage:
     """Train the remote net on what the device sends now, at all rates, with and without losses.
 
     In joint training it follows features that move. An epoch without the reference and without the
@@ -34,15 +31,16 @@ def remote_stage(parts: Parts, optimiser: Optimiser | None, dataset: Dataset, ep
     sending = Sending(spec, networks.levels, networks.code_counts)
     variables = networks.remote.trainable_variables
     seen, _labels = subset(dataset.train, CODE_SAMPLES)
+    # Hard as the device's quantiser; no gradient passes it, so sigma may be anything.
+    hard = sigma = tf.constant(1.0)
 
     def run(images: Tensor, labels: Tensor) -> Metrics:
         features = full(networks.extractor(images, training=False))
         local = full(networks.local(features[..., :top], training=False))
-        number = 0 if optimiser is None else optimiser.iterations
-        sent = sending(features[..., top:], tf.constant(1.0), tf.constant(_HARD), number)
+        sent = sending(features[..., top:], sigma, hard, optimiser.iterations)
         alpha = losses.combination_weight(networks.weight, spec.training.temperature)
         with tf.GradientTape() as tape:
-            remote = full(networks.remote(tf.stop_gradient(sent.values), training=True))
+            remote = full(networks.remote(sent.values, training=True))
             combined = alpha * local + (1.0 - alpha) * remote
             loss = losses.prediction_loss(labels, combined)
         apply_gradients(loss, tape, variables, optimiser)
@@ -51,9 +49,8 @@ def remote_stage(parts: Parts, optimiser: Optimiser | None, dataset: Dataset, ep
     step = compile_step(run)
 
     def measure() -> dict[str, float]:
-        found, figures = rate_figures(parts.freeze(), validation, seen)
-        right = found.combined.argmax(axis=1) == validation.labels
-        return {"validation_accuracy": float(right.mean()), **epoch_metrics(figures)}
+        _found, figures = rate_figures(parts.freeze(), validation, seen)
+        return epoch_metrics(figures)
 
     return Stage(
         "remote",
@@ -69,5 +66,5 @@ def remote_stage(parts: Parts, optimiser: Optimiser | None, dataset: Dataset, ep
 
 def mean_accuracy(metrics: Mapping[str, float]) -> float:
     """Return the mean over all rates of the accuracies on the validation split."""
-    found = [value for name, value in metrics.items() if name.startswith("validation_accuracy")]
-    return float(np.mean(found))
+    accuracies = (metrics[name] for name in metrics if name.split("@")[0] == "validation_accuracy")
+    return float(np.mean(list(accuracies)))

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from agilenn_cc.data import Dataset
 from agilenn_cc.errors import AgilennError, ExitCode
@@ -242,6 +241,7 @@ def joint_stage(
     surrogate: Auditor,
     dataset: Dataset,
     feature_range: Callable[[], float],
+    finish: Callable[[], dict[str, Any]],
 ) -> Stage:
     """Train everything together; a soft-to-hard quantiser hardens on the way.
 
@@ -279,13 +279,9 @@ def joint_stage(
         found, figures = rate_figures(parts.freeze(), validation, seen)
         importance = auditor.importance(*audited)
         top = spec.split.top
-
-        def right(logits: npt.NDArray[np.float32]) -> float:
-            return float((logits.argmax(axis=1) == validation.labels).mean())
-
+        right = found.local.argmax(axis=1) == validation.labels
         return {
-            "validation_accuracy": right(found.combined),
-            "validation_accuracy_local": right(found.local),
+            "validation_accuracy_local": float(right.mean()),
             "validation_skewness": importance.skewness(top),
             "validation_disorder": importance.disorder(top),
             "validation_reference": importance.accuracy,
@@ -301,4 +297,4 @@ def joint_stage(
         missing = max(0.0, spec.split.skewness - metrics["validation_skewness"])
         return metrics["validation_accuracy"] - missing - 0.1 * metrics["validation_disorder"]
 
-    return Stage("joint", epochs, optimiser, step, measure, score, dict, state=joint.state)
+    return Stage("joint", epochs, optimiser, step, measure, score, finish, state=joint.state)

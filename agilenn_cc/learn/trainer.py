@@ -164,8 +164,6 @@ class _Training:
         names = [stage.name for stage in self._stages]
         for position in range(names.index(self._stage), len(names)):
             self._run_stage(self._stages[position])
-            if names[position] == "joint":
-                self._end_joint()
             if position + 1 < len(names):
                 self._stage, self._epoch = names[position + 1], 0
                 self._checkpoint(None)
@@ -175,15 +173,15 @@ class _Training:
         figures, change = self._measure_test(), self._importance_change()
         return self._parts.freeze(figures, self._history, change)
 
-    def _end_joint(self) -> None:
+    def _end_joint(self) -> dict[str, Any]:
         """Take the best joint epoch and refit its levels: what the device has is decided."""
-        self._results["epochs"] = self._epoch
-        self._results["best_epoch"] = self._best.get("epoch", self._epoch)
+        found = {"epochs": self._epoch, "best_epoch": self._best.get("epoch", self._epoch)}
         self._take_best()
         parts = self._parts
         if self._spec.training.quantiser == "straight-through":
             levels = refitted_levels(parts.freeze(), parts.rectified, self._dataset)
             parts.networks.levels.assign(levels)
+        return found
 
     def _take_best(self) -> None:
         if self._best_arrays:
@@ -225,6 +223,7 @@ class _Training:
                 self._surrogate,
                 data,
                 lambda: float(self._results["feature_range"]),
+                self._end_joint,
             ),
             remote_stage(
                 parts,
